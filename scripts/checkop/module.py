@@ -1,74 +1,73 @@
-"""What every Ansible module of ours has in common: clients, one error shape, one result shape."""
+"""What the project's Ansible modules share: parameters, clients that outlive one task, errors as one sentence.
+
+It lies here and not in `module_utils`: mitogen forks a fresh interpreter for every module with module_utils of its own,
+and importing boto3 again is the largest cost of an AWS task.
+"""
 
 from __future__ import annotations
 
+import os
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ansible.module_utils.basic import AnsibleModule
 from botocore.exceptions import BotoCoreError, ClientError
 
 from checkop.aws import Clients
 from checkop.errors import CheckopError
-from checkop.reconcile import Reconciler
+from checkop.reconcile import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from checkop.reconcile import Outcome
-
-    Work = Callable[[Clients, Reconciler, Mapping[str, Any]], Mapping[str, Any]]
-
-# Options of every module that changes AWS.
-COMMON_OPTIONS: dict[str, Any] = {
+COMMON: Mapping[str, Mapping[str, Any]] = {
     "region": {"type": "str", "required": True},
-    "tags": {"type": "dict", "required": True},
+    "tags": {"type": "dict", "default": {}},
 }
 
 
-def run(module: Any, work: Work) -> None:
-    """Run a module's work and end the module.
+@cache
+def _clients(region: str, _environment: frozenset[tuple[str, str]]) -> Clients:
+    return Clients(region)
 
-    The result has ``changed``, ``resources`` (every resource compared, equal ones too: the drift report reads it),
-    ``diff`` (for ``--diff``) and whatever the work returns.
+
+def clients(region: str) -> Clients:
+    """Give the clients of a region, made anew only when the AWS variables of the environment have changed."""
+    environment = frozenset((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))
+    return _clients(region, environment)
+
+
+def run(
+    spec: Mapping[str, Mapping[str, Any]],
+    work: Callable[[Clients, Plan, dict[str, Any]], Mapping[str, Any] | None],
+    **options: Any,
+) -> None:
+    """Run a module that makes one system of the environment true.
 
     Parameters
     ----------
-    module:
-        The AnsibleModule, whose options include `COMMON_OPTIONS`.
+    spec:
+        The module's own options, as AnsibleModule takes them; ``region`` and ``tags`` are added.
     work:
-        Called with the clients, the reconciler and the options; returns values for the play.
+        Gets clients, the plan to record differences in, and the parameters; returns further results.
+    options:
+        Further arguments of AnsibleModule, for example ``required_if``.
     """
-    reconciler = Reconciler(check=module.check_mode)
+    module = AnsibleModule(argument_spec={**COMMON, **spec}, supports_check_mode=True, **options)
+    plan = Plan(check=module.check_mode)
     try:
-        values = work(Clients(module.params["region"]), reconciler, module.params)
+        results = work(clients(module.params["region"]), plan, module.params)
     except CheckopError as error:
-        module.fail_json(msg=str(error), **result(reconciler.outcomes))
+        module.fail_json(msg=str(error), changed=plan.changed and not plan.check)
     except (BotoCoreError, ClientError) as error:
-        module.fail_json(msg=f"AWS answered: {error}", **result(reconciler.outcomes))
-    else:
-        module.exit_json(**result(reconciler.outcomes), **values)
-
-
-def result(outcomes: list[Outcome]) -> dict[str, Any]:
-    """Shape outcomes as an Ansible result."""
-    changes = [outcome for outcome in outcomes if outcome.action != "equal"]
-    return {
-        "changed": bool(changes),
-        "resources": [
-            {
-                "resource": outcome.resource,
-                "action": outcome.action,
-                "before": dict(outcome.before),
-                "after": dict(outcome.after),
-            }
-            for outcome in outcomes
-        ],
-        "diff": [
-            {
-                "before_header": outcome.resource,
-                "after_header": f"{outcome.resource} ({outcome.action})",
-                "before": dict(outcome.before),
-                "after": dict(outcome.after),
-            }
-            for outcome in changes
-        ],
-    }
+        where = f" while changing {plan.changes[-1].resource}" if plan.changes and not plan.check else ""
+        module.fail_json(
+            msg=f"AWS refused{where}: {error}. What was done so far stays; run the playbook again to go on.",
+            changed=plan.changed and not plan.check,
+        )
+    module.exit_json(
+        changed=plan.changed,
+        diff=plan.diff(),
+        changes=[change.resource for change in plan.changes],
+        **(results or {}),
+    )

@@ -1,127 +1,144 @@
-"""Compare what AWS has with what the inventory wants, note every difference, and close it unless only asked to check.
-
-Modules of ours share this, so that `--check --diff`, the drift report and a real run say the same in the same words.
-"""
+"""Compare what is wanted with what AWS has: change the difference, or in check mode only tell it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from checkop.errors import CheckopError
+import yaml
+from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 T = TypeVar("T")
 
-# Stands for an id or address that AWS gives only when it makes the resource, where a check run needs a value.
-UNKNOWN = "(known after creation)"
-
-Action = Literal["equal", "create", "update", "delete"]
-
 
 @dataclass(frozen=True)
-class Outcome:
-    """One resource, compared.
+class Change:
+    """One difference between the wanted state and AWS.
 
     Parameters
     ----------
     resource:
-        What it is and its name, for example ``EFS file system ChOp-Temp``.
-    action:
-        ``equal``, or what was (in check mode: would be) done.
-    before, after:
-        Attribute to value: only what differs, empty where there is nothing (a creation has no ``before``).
+        What a person calls it, for example ``subnet checkop-public-1a``.
+    before:
+        Plain data as AWS has it; None: it does not exist.
+    after:
+        Plain data as wanted; None: it is to go.
     """
 
     resource: str
-    action: Action
-    before: Mapping[str, Any] = field(default_factory=dict)
-    after: Mapping[str, Any] = field(default_factory=dict)
+    before: Any
+    after: Any
 
 
-class Reconciler:
-    """Notes outcomes and applies changes.
+class Plan:
+    """The differences found so far, in the order in which they are closed.
 
     Parameters
     ----------
     check:
-        True: nothing is changed, only noted.
+        True: tell the differences and change nothing. Ids of things that would be made are then placeholders such
+        as ``(VPC checkop)``, which no AWS filter matches, so that what hangs on them shows as missing too.
     """
 
     def __init__(self, *, check: bool) -> None:
         self.check = check
-        self.outcomes: list[Outcome] = []
+        self.changes: list[Change] = []
 
     @property
     def changed(self) -> bool:
         """Whether anything differed."""
-        return any(outcome.action != "equal" for outcome in self.outcomes)
+        return bool(self.changes)
 
-    def step(
-        self,
-        resource: str,
-        before: Mapping[str, Any] | None,
-        after: Mapping[str, Any] | None,
-        apply: Callable[[], T],
-    ) -> T | None:
-        """Compare one resource and close the difference.
+    def create(self, resource: str, after: Any, apply: Callable[[], str]) -> str:
+        """Make what is missing and return its id; in check mode return a placeholder."""
+        self.changes.append(Change(resource, None, after))
+        return f"({resource})" if self.check else apply()
 
-        Parameters
-        ----------
-        resource:
-            What it is and its name.
-        before:
-            Attributes as they are, the same names as in ``after``; None where the resource does not exist.
-        after:
-            Attributes as wanted; None where the resource is not wanted.
-        apply:
-            Makes the change; not called when nothing differs or in check mode.
+    def update(self, resource: str, before: T, after: T, apply: Callable[[], object]) -> bool:
+        """Change something if `before` and `after` differ; return whether they did."""
+        if before == after:
+            return False
+        self.changes.append(Change(resource, before, after))
+        if not self.check:
+            apply()
+        return True
 
-        Returns
-        -------
-        T | None
-            What ``apply`` returned; None where it was not called.
-        """
-        outcome = compare(resource, before, after)
-        self.outcomes.append(outcome)
-        if outcome.action == "equal" or self.check:
-            return None
-        return apply()
+    def delete(self, resource: str, before: Any, apply: Callable[[], object]) -> None:
+        """Remove something that is not wanted."""
+        self.changes.append(Change(resource, before, None))
+        if not self.check:
+            apply()
 
-    def fixed(self, resource: str, before: Mapping[str, Any], after: Mapping[str, Any], mend: str) -> None:
-        """Compare attributes that AWS cannot change on an existing resource.
+    @staticmethod
+    def exists(identifier: str) -> bool:
+        """Whether an id is AWS's own, and not the placeholder of something that check mode did not make."""
+        return not identifier.startswith("(")
 
-        Raises
-        ------
-        CheckopError
-            They differ and this is not a check; a check only notes it.
-        """
-        outcome = compare(resource, before, after)
-        self.outcomes.append(outcome)
-        if outcome.action != "equal" and not self.check:
-            differences = ", ".join(
-                f"{name} is {outcome.before.get(name)!r}, wanted {outcome.after.get(name)!r}"
-                for name in sorted({*outcome.before, *outcome.after})
-            )
-            raise CheckopError(f"{resource} cannot be changed in place: {differences}. {mend}")
+    def diff(self) -> list[dict[str, str]]:
+        """Give the differences as Ansible's ``--diff`` prints them."""
+        return [
+            {
+                "before_header": change.resource,
+                "after_header": change.resource,
+                "before": render(change.before),
+                "after": render(change.after),
+            }
+            for change in self.changes
+        ]
 
 
-def compare(resource: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Outcome:
-    """Compare one resource's attributes; both None (absent and not wanted) is equal."""
-    if before is None or after is None:
-        if before is after:
-            return Outcome(resource, "equal")
-        if before is None:
-            return Outcome(resource, "create", {}, dict(after or {}))
-        return Outcome(resource, "delete", dict(before), {})
-    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    if not names:
-        return Outcome(resource, "equal")
-    return Outcome(
-        resource,
-        "update",
-        {name: before[name] for name in names if name in before},
-        {name: after[name] for name in names if name in after},
-    )
+def render(value: Any) -> str:
+    """Write plain data as YAML for a diff; nothing for None."""
+    return "" if value is None else yaml.safe_dump(value, default_flow_style=False, width=110)
+
+
+def tag_list(tags: Mapping[str, str], **more: str) -> list[dict[str, str]]:
+    """Give tags in the shape of most AWS APIs: a list of Key and Value, sorted by key."""
+    return [{"Key": key, "Value": value} for key, value in sorted({**tags, **more}.items())]
+
+
+def tag_map(tags: Iterable[Mapping[str, Any]] | None) -> dict[str, str]:
+    """Give an AWS list of Key and Value as a mapping."""
+    return {tag["Key"]: tag["Value"] for tag in tags or ()}
+
+
+def missing_tags(current: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """Give the wanted tags that are absent or differ; tags that others added are left alone."""
+    return {key: value for key, value in wanted.items() if current.get(key) != value}
+
+
+def retry(
+    call: Callable[[], T], codes: Collection[str], *, seconds: float = 60, sleep: Callable[[float], None] = time.sleep
+) -> T:
+    """Repeat a call while AWS has not yet heard of something made a moment ago (IAM is eventually consistent).
+
+    Parameters
+    ----------
+    call:
+        The call, without arguments.
+    codes:
+        Error codes that mean "not yet".
+    seconds:
+        How long to try.
+    sleep:
+        For tests.
+
+    Raises
+    ------
+    ClientError
+        Another error, or the last one when time is up.
+    """
+    deadline = time.monotonic() + seconds
+    pause = 0.5
+    while True:
+        try:
+            return call()
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in codes or time.monotonic() + pause > deadline:
+                raise
+        sleep(pause)
+        pause = min(pause * 2, 5)

@@ -1,0 +1,205 @@
+"""A local AWS in this process, and a runner of the project's playbooks against it.
+
+Every worker has its own server on a free port, so integration tests run side by side.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import NameOID
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.ec2.models import ec2_backends
+from moto.moto_api._internal import moto_api_backend
+from moto.server import ThreadedMotoServer
+
+REPOSITORY = Path(__file__).parents[2]
+REGION = "us-east-1"
+CENTOS_OWNER = "125523088429"
+CENTOS_NAME = "CentOS Linux 7 x86_64 - 7.9.2009"
+TIMEOUT_SECONDS = 300
+RECAP_LINE = re.compile(r"^localhost\s*:\s*(?P<counts>(?:\w+=\d+\s*)+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Recap:
+    """What one run of a playbook ended with: the counts for localhost, and all that was printed."""
+
+    returncode: int
+    output: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> int:
+        """Give a count by its name in Ansible's recap: ok, changed, failed, unreachable, skipped."""
+        try:
+            return self.counts[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+Playbook = Callable[..., Recap]
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The local AWS: where it answers, and clients for reading it back."""
+
+    endpoint: str
+    environment: Mapping[str, str]
+
+    def client(self, service: str) -> Any:
+        """Make a plain boto3 client of a service."""
+        return boto3.client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.endpoint,
+            aws_access_key_id="rehearsal",
+            aws_secret_access_key="rehearsal",
+        )
+
+    def reset(self) -> None:
+        """Forget everything, then offer the vendor's CentOS 7 image again."""
+        moto_api_backend.reset()
+        backend = ec2_backends[DEFAULT_ACCOUNT_ID][REGION]
+        image = backend.register_image(name=CENTOS_NAME)
+        image.owner_id = CENTOS_OWNER
+
+
+def write_certificate(folder: Path) -> tuple[Path, Path]:
+    """Write a self-signed certificate for checkop.co and its key as PEM files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "checkop.co")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=30))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName("checkop.co"), x509.DNSName("*.checkop.co")]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    certificate_file, key_file = folder / "certificate.pem", folder / "certificate.key"
+    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return certificate_file, key_file
+
+
+def write_public_key(folder: Path) -> Path:
+    """Write the OpenSSH public key of a new key pair."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    line = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    path = folder / "id_ed25519.pub"
+    path.write_bytes(line + b" integration\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Start the local AWS once per worker."""
+    folder = tmp_path_factory.mktemp("cloud")
+    certificate_file, key_file = write_certificate(folder)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_", "LAB_"))}
+    environment = kept | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(folder),
+        "ANSIBLE_HOME": str(folder / "ansible"),
+        "ANSIBLE_NOCOLOR": "1",
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "rehearsal",
+        "AWS_SECRET_ACCESS_KEY": "rehearsal",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "LAB_SSH_PUBLIC_KEY_FILE": str(write_public_key(folder)),
+        "LAB_CERTIFICATE_FILE": str(certificate_file),
+        "LAB_CERTIFICATE_KEY_FILE": str(key_file),
+        "LAB_RESOLVE": "{}",
+        "LAB_HOST_ENDPOINT_URL": endpoint,
+    }
+    cloud = Cloud(endpoint, environment)
+    cloud.reset()
+    yield cloud
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def fresh_cloud(cloud: Cloud) -> Cloud:
+    """The local AWS, empty at the start of a test module."""
+    cloud.reset()
+    return cloud
+
+
+@pytest.fixture(scope="session")
+def playbook(cloud: Cloud) -> Playbook:
+    """Run a playbook against the local AWS: `playbook("network", "--check", extra_vars={...})`.
+
+    The name is that of a file in `playbooks/` without its suffix, or the path of another playbook. The inventory is
+    the rehearsal's unless `inventory` names another folder.
+    """
+
+    def run(
+        name: str | Path,
+        *args: str,
+        extra_vars: Mapping[str, Any] | None = None,
+        inventory: str | Path = "inventory/rehearsal",
+        environment: Mapping[str, str] | None = None,
+    ) -> Recap:
+        path = REPOSITORY / "playbooks" / f"{name}.yml" if isinstance(name, str) else name
+        command = ["ansible-playbook", "-i", str(inventory), str(path), *args]
+        if extra_vars:
+            command += ["-e", json.dumps(extra_vars)]
+        result = subprocess.run(
+            command,
+            cwd=REPOSITORY,
+            env={**cloud.environment, **(environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+        found = RECAP_LINE.search(result.stdout)
+        counts = dict(pair.split("=") for pair in found["counts"].split()) if found else {}
+        return Recap(result.returncode, result.stdout, {key: int(value) for key, value in counts.items()})
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def converge(playbook: Playbook) -> Playbook:
+    """Run a playbook and insist that it succeeds, showing its output otherwise."""
+
+    def run(*args: Any, **options: Any) -> Recap:
+        recap = playbook(*args, **options)
+        assert recap.returncode == 0, recap.output
+        return recap
+
+    return run
