@@ -142,6 +142,20 @@ class Load:
             if open_work:
                 await asyncio.wait(open_work, timeout=TIMEOUT_SECONDS)
 
+    async def wait_ready(self, stop: asyncio.Event) -> None:
+        """Ask until every node of the balancer has answered well once."""
+        for address in self._addresses:
+            connector = aiohttp.TCPConnector(resolver=Nodes([address]), use_dns_cache=False, ssl=self._tls)
+            async with aiohttp.ClientSession(connector=connector) as session:
+                while not stop.is_set():
+                    try:
+                        async with session.get(f"{self._url}/health/ready") as answer:
+                            if answer.ok:
+                                break
+                    except (aiohttp.ClientError, OSError):
+                        pass
+                    await asyncio.sleep(0.2)
+
     async def _one(self, session: aiohttp.ClientSession, number: int, due: float) -> None:
         try:
             if number % 100 == 50:  # noqa: PLR2004 - the mix: 1 % uploads
@@ -193,6 +207,8 @@ async def _main(args: argparse.Namespace) -> dict[str, Any]:
     if args.seconds:
         loop.call_later(args.seconds, stop.set)
     load = Load(args.url, args.address, args.ca_file, args.rate)
+    if args.wait_ready:
+        await load.wait_ready(stop)
     began = time.monotonic()
     await load.run(stop)
     return load.tally.summary(time.monotonic() - began)
@@ -206,6 +222,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--ca-file", type=Path, required=True)
     parser.add_argument("--rate", type=float, default=200.0, help="requests a second")
     parser.add_argument("--seconds", type=float, default=0.0, help="0: until SIGTERM")
+    parser.add_argument("--wait-ready", action="store_true", help="count from the first sound answer on")
     parser.add_argument("--output", type=Path, help="file for the figures; by default standard output")
     args = parser.parse_args(argv)
     text = json.dumps(asyncio.run(_main(args)), indent=2) + "\n"
