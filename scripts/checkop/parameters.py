@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from checkop.errors import CheckopError
-from checkop.reconcile import UNKNOWN
-from checkop.tags import as_dict, as_list, relevant
+from checkop.reconcile import UNKNOWN, present_tags, tag_list, tag_map
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mypy_boto3_ssm import SSMClient
 
-    from checkop.reconcile import Reconciler
+    from checkop.reconcile import Plan
 
 # SSM GetParameters takes ten names at most.
 BATCH = 10
@@ -28,9 +27,7 @@ def current_values(ssm: SSMClient, names: list[str]) -> dict[str, str]:
     return found
 
 
-def reconcile(
-    ssm: SSMClient, reconciler: Reconciler, prefix: str, wanted: Mapping[str, str], tags: Mapping[str, str]
-) -> None:
+def reconcile(ssm: SSMClient, plan: Plan, prefix: str, wanted: Mapping[str, str], tags: Mapping[str, str]) -> None:
     """Write String parameters below a prefix, each only where value or tags differ.
 
     Follows SSM PutParameter: tags can be given only with a new parameter, so those of an existing one are added apart.
@@ -39,7 +36,7 @@ def reconcile(
     ----------
     ssm:
         The SSM client.
-    reconciler:
+    plan:
         Notes and applies.
     prefix:
         Path without a slash at its end, for example ``/checkop/production``.
@@ -54,7 +51,7 @@ def reconcile(
         A value is empty in a real run.
     """
     empty = sorted(name for name, value in wanted.items() if not value)
-    if empty and not reconciler.check:
+    if empty and not plan.check:
         raise CheckopError(
             f"No value for SSM parameters {', '.join(empty)} below {prefix}, which take any text but an empty one. The "
             "task that was to find them comes before this one in the play: see what it returned with -vv."
@@ -65,10 +62,10 @@ def reconcile(
         existing_tags = {}
         if name in current:
             answer = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)
-            existing_tags = as_dict(answer["TagList"])
-        reconciler.step(
+            existing_tags = tag_map(answer["TagList"])
+        plan.step(
             f"SSM parameter {name}",
-            {"value": current[name], "tags": relevant(existing_tags, tags)} if name in current else None,
+            {"value": current[name], "tags": present_tags(existing_tags, tags)} if name in current else None,
             {"value": value, "tags": dict(tags)},
             lambda name=name, value=value: _put(ssm, name, value, tags, exists=name in current),  # type: ignore[misc]
         )
@@ -76,7 +73,7 @@ def reconcile(
 
 def _put(ssm: SSMClient, name: str, value: str, tags: Mapping[str, str], *, exists: bool) -> None:
     if not exists:
-        ssm.put_parameter(Name=name, Value=value, Type="String", Tags=as_list(tags))
+        ssm.put_parameter(Name=name, Value=value, Type="String", Tags=tag_list(tags))
         return
     ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
-    ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=name, Tags=as_list(tags))
+    ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=name, Tags=tag_list(tags))

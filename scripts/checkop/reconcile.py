@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 from botocore.exceptions import ClientError
 
+from checkop.errors import CheckopError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
 T = TypeVar("T")
+
+# Stands for an id, an address or an ARN that AWS gives only when it makes the resource. No AWS id starts like it.
+UNKNOWN = "(known after creation)"
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,47 @@ class Plan:
         if not self.check:
             apply()
 
+    def step(
+        self,
+        resource: str,
+        before: Mapping[str, Any] | None,
+        after: Mapping[str, Any] | None,
+        apply: Callable[[], T],
+    ) -> T | None:
+        """Create, update or delete, whichever leads from `before` to `after`; None stands for absent.
+
+        Only the attributes that differ are recorded of an update. Returns what `apply` returned, and None where it
+        was not called: nothing differs, or check mode.
+        """
+        if before == after:
+            return None
+        if before is not None and after is not None:
+            names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+            before = {name: before[name] for name in names if name in before}
+            after = {name: after[name] for name in names if name in after}
+        self.changes.append(Change(resource, before, after))
+        return None if self.check else apply()
+
+    def fixed(self, resource: str, before: Mapping[str, Any], after: Mapping[str, Any], mend: str) -> None:
+        """Compare attributes that AWS cannot change on an existing resource.
+
+        Raises
+        ------
+        CheckopError
+            They differ and this is not a check; a check only records it.
+        """
+        if before == after:
+            return
+        if self.check:
+            self.changes.append(Change(resource, before, after))
+            return
+        differences = ", ".join(
+            f"{name} is {before.get(name)!r}, wanted {value!r}"
+            for name, value in after.items()
+            if before.get(name) != value
+        )
+        raise CheckopError(f"{resource} cannot be changed in place: {differences}. {mend}")
+
     @staticmethod
     def exists(identifier: str) -> bool:
         """Whether an id is AWS's own, and not the placeholder of something that check mode did not make."""
@@ -93,10 +139,10 @@ class Plan:
 
 def render(value: Any) -> str:
     """Write plain data as YAML for a diff; nothing for None."""
-    return "" if value is None else yaml.safe_dump(value, default_flow_style=False, width=110)
+    return "" if value is None else yaml.safe_dump(value, default_flow_style=False, width=110).removesuffix("...\n")
 
 
-def tag_list(tags: Mapping[str, str], **more: str) -> list[dict[str, str]]:
+def tag_list(tags: Mapping[str, str], **more: str) -> list[Any]:
     """Give tags in the shape of most AWS APIs: a list of Key and Value, sorted by key."""
     return [{"Key": key, "Value": value} for key, value in sorted({**tags, **more}.items())]
 
@@ -109,6 +155,11 @@ def tag_map(tags: Iterable[Mapping[str, Any]] | None) -> dict[str, str]:
 def missing_tags(current: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
     """Give the wanted tags that are absent or differ; tags that others added are left alone."""
     return {key: value for key, value in wanted.items() if current.get(key) != value}
+
+
+def present_tags(current: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """Give the current values of the tags that are wanted; tags that others added are left out."""
+    return {key: current[key] for key in wanted if key in current}
 
 
 def retry(

@@ -1,0 +1,1 @@
+"""EFS ChOp-Temp: file system, mount targets, access point, policy, lifecycle and backup."""
