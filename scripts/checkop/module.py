@@ -10,7 +10,6 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ansible.module_utils.basic import AnsibleModule
 from botocore.exceptions import BotoCoreError, ClientError
 
 from checkop.aws import Clients
@@ -20,6 +19,9 @@ from checkop.reconcile import Plan
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ansible.module_utils.basic import AnsibleModule
+
+# Options that every module has.
 COMMON: Mapping[str, Mapping[str, Any]] = {
     "region": {"type": "str", "required": True},
     "tags": {"type": "dict", "default": {}},
@@ -38,22 +40,18 @@ def clients(region: str) -> Clients:
 
 
 def run(
-    spec: Mapping[str, Mapping[str, Any]],
+    module: AnsibleModule,
     work: Callable[[Clients, Plan, dict[str, Any]], Mapping[str, Any] | None],
-    **options: Any,
 ) -> None:
-    """Run a module that makes one system of the environment true.
+    """Run a module that makes one system of the environment true, and exit.
 
     Parameters
     ----------
-    spec:
-        The module's own options, as AnsibleModule takes them; ``region`` and ``tags`` are added.
+    module:
+        The module; its options include those of `COMMON`.
     work:
         Gets clients, the plan to record differences in, and the parameters; returns further results.
-    options:
-        Further arguments of AnsibleModule, for example ``required_if``.
     """
-    module = AnsibleModule(argument_spec={**COMMON, **spec}, supports_check_mode=True, **options)
     plan = Plan(check=module.check_mode)
     try:
         results = work(clients(module.params["region"]), plan, module.params)
