@@ -14,8 +14,8 @@ options:
   transition_to_primary: {description: EFS lifecycle value, or empty for never, type: str, required: true}
   backup: {description: Whether automatic backups are on, type: bool, required: true}
   vpc_name: {description: Tag Name of the VPC, type: str, required: true}
-  subnets: {description: One per zone; each has name and zone, type: list, elements: dict, required: true}
-  security_group: {description: Inventory's name of the mount targets' security group, type: str, required: true}
+  zones: {description: Zones that get a mount target in their data subnet, type: list, elements: str, required: true}
+  security_group: {description: Name of the mount targets' security group, type: str, required: true}
   access_point_path: {description: Root directory of the access point, type: str, required: true}
   owner_uid: {description: Owner of all files, type: int, required: true}
   owner_gid: {description: Group of all files, type: int, required: true}
@@ -36,8 +36,8 @@ EXAMPLES = r"""
     transition_to_primary: AFTER_1_ACCESS
     backup: true
     vpc_name: checkop
-    subnets: [{name: data-1a, zone: us-east-1a}, {name: data-1d, zone: us-east-1d}]
-    security_group: efs
+    zones: [us-east-1a, us-east-1d]
+    security_group: checkop-efs
     access_point_path: /chop-temp
     owner_uid: 5000
     owner_gid: 5000
@@ -59,9 +59,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from checkop.aws import Clients
-from checkop.lookup import Network
 from checkop.module import COMMON, run
-from checkop.ownership import ENVIRONMENT_TAG
+from checkop.provision import lookup
 from checkop.reconcile import Plan
 from checkop.storage.file_system import FileSystem, reconcile
 
@@ -71,8 +70,6 @@ OPTIONS = {
     "transition_to_ia": {"type": "str", "required": True},
     "transition_to_primary": {"type": "str", "required": True},
     "backup": {"type": "bool", "required": True},
-    "subnets": {"type": "list", "elements": "dict", "required": True},
-    "security_group": {"type": "str", "required": True},
     "access_point_path": {"type": "str", "required": True},
     "owner_uid": {"type": "int", "required": True},
     "owner_gid": {"type": "int", "required": True},
@@ -81,20 +78,31 @@ OPTIONS = {
     "wait_seconds": {"type": "int", "required": True},
 }
 
+LOOKUP_OPTIONS = {
+    "vpc_name": {"type": "str", "required": True},
+    "zones": {"type": "list", "elements": "str", "required": True},
+    "security_group": {"type": "str", "required": True},
+}
+
 
 def work(clients: Clients, plan: Plan, options: dict[str, Any]) -> dict[str, str]:
     """Make the file system."""
-    network = Network(clients.ec2, plan, options["vpc_name"], options["tags"][ENVIRONMENT_TAG])
-    wanted = FileSystem(**{name: options[name] for name in OPTIONS}, tags=options["tags"])
-    return reconcile(clients.efs, network, plan, wanted)
+    tags, zones = options["tags"], options["zones"]
+    vpc = lookup.vpc_id(clients.ec2, options["vpc_name"], tags, check=plan.check)
+    subnets = lookup.zone_subnets(clients.ec2, vpc, tags, "data", zones, check=plan.check)
+    wanted = FileSystem(
+        **{name: options[name] for name in OPTIONS},
+        subnets=dict(zip(zones, subnets, strict=True)),
+        security_group_id=lookup.security_group_id(clients.ec2, vpc, options["security_group"], check=plan.check),
+        tags=tags,
+    )
+    return reconcile(clients.efs, plan, wanted)
 
 
 def main() -> None:
     """Run the module."""
     run(
-        AnsibleModule(
-            argument_spec={**COMMON, **OPTIONS, "vpc_name": {"type": "str", "required": True}}, supports_check_mode=True
-        ),
+        AnsibleModule(argument_spec={**COMMON, **OPTIONS, **LOOKUP_OPTIONS}, supports_check_mode=True),
         work,
     )
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from mypy_boto3_efs import EFSClient
 
-    from checkop.lookup import Network
     from checkop.reconcile import Plan
 
 
@@ -40,9 +39,9 @@ class FileSystem:
     backup:
         Whether AWS Backup's automatic backups are on.
     subnets:
-        One per zone, each with ``name`` and ``zone``.
-    security_group:
-        Inventory's name of the mount targets' group.
+        Zone to the id of the subnet of its mount target.
+    security_group_id:
+        Id of the mount targets' group.
     access_point_path, owner_uid, owner_gid:
         Root directory of the access point and its owner.
     client_roles:
@@ -60,8 +59,8 @@ class FileSystem:
     transition_to_ia: str
     transition_to_primary: str
     backup: bool
-    subnets: Sequence[Mapping[str, Any]]
-    security_group: str
+    subnets: Mapping[str, str]
+    security_group_id: str
     access_point_path: str
     owner_uid: int
     owner_gid: int
@@ -100,7 +99,7 @@ def find(efs: EFSClient, wanted: FileSystem) -> dict[str, Any] | None:
     return candidates[0] if candidates else None
 
 
-def reconcile(efs: EFSClient, network: Network, plan: Plan, wanted: FileSystem) -> dict[str, str]:
+def reconcile(efs: EFSClient, plan: Plan, wanted: FileSystem) -> dict[str, str]:
     """Make the file system and everything that belongs to it.
 
     Returns
@@ -109,7 +108,7 @@ def reconcile(efs: EFSClient, network: Network, plan: Plan, wanted: FileSystem) 
         ``file_system_id`` and ``access_point_id``; empty text where a check found none.
     """
     identifier = _file_system(efs, plan, wanted)
-    _mount_targets(efs, network, plan, wanted, identifier)
+    _mount_targets(efs, plan, wanted, identifier)
     access_point = _access_point(efs, plan, wanted, identifier)
     _policy(efs, plan, wanted, identifier, access_point)
     _lifecycle(efs, plan, wanted, identifier)
@@ -169,16 +168,15 @@ def _update(efs: EFSClient, wanted: FileSystem, identifier: str, current: Mappin
         efs.tag_resource(ResourceId=identifier, Tags=tag_list(wanted.all_tags))
 
 
-def _mount_targets(efs: EFSClient, network: Network, plan: Plan, wanted: FileSystem, identifier: str | None) -> None:
-    group = network.security_group_id(wanted.security_group)
-    subnet_ids = network.subnet_ids([subnet["name"] for subnet in wanted.subnets])
+def _mount_targets(efs: EFSClient, plan: Plan, wanted: FileSystem, identifier: str | None) -> None:
+    group = wanted.security_group_id
     existing = {}
     if identifier:
         pages = efs.get_paginator("describe_mount_targets").paginate(FileSystemId=identifier)
         existing = {target["SubnetId"]: target for page in pages for target in page["MountTargets"]}
     made = False
-    for subnet, subnet_id in zip(wanted.subnets, subnet_ids, strict=True):
-        resource = f"EFS mount target of {wanted.name} in {subnet['zone']}"
+    for zone, subnet_id in wanted.subnets.items():
+        resource = f"EFS mount target of {wanted.name} in {zone}"
         after = {"subnet": subnet_id, "security_groups": [group]}
         target = existing.pop(subnet_id, None)
         if target is None:

@@ -1,0 +1,1 @@
+"""RDS dbprogressus: subnet group, parameter group, the master password in Secrets Manager, and the instance."""
