@@ -1,0 +1,1 @@
+"""Which flows pass the perimeter: proved from the inventory's data, without a call to AWS."""
