@@ -1,0 +1,122 @@
+"""Which packages the stand-in's repository offers, and which count as installed from the start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+RELEASE = "1.lab"
+
+
+@dataclass(frozen=True)
+class Package:
+    """One RPM of the repository.
+
+    `name` is production's. Its files are `debian`'s (Debian package: path in it -> path on the host), over which
+    the tree `lab/host_image/packages/<name>/` is laid. `version` is needed when there is no Debian package.
+    """
+
+    name: str
+    summary: str
+    version: str = ""
+    debian: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    folders: tuple[tuple[str, str], ...] = ()
+    """Folders it owns: path, and mode with owner and group as `0750 chrony chrony`."""
+    user: str = ""
+    """System user, with a group of the same name, made before the files are laid."""
+    requires: tuple[str, ...] = ()
+
+
+def _same(*paths: str) -> tuple[tuple[str, str], ...]:
+    return tuple((path, path) for path in paths)
+
+
+OFFERED = (
+    Package(
+        name="nginx",
+        summary="Web server (Debian's build with CentOS's paths)",
+        debian=(
+            ("nginx-core", _same("/usr/sbin/nginx")),
+            ("nginx-common", _same("/etc/nginx/mime.types", "/etc/nginx/fastcgi_params", "/etc/nginx/uwsgi_params")),
+        ),
+        folders=(
+            ("/etc/nginx/conf.d", "0755 root root"),
+            ("/etc/nginx/default.d", "0755 root root"),
+            ("/usr/share/nginx/html", "0755 root root"),
+            ("/var/lib/nginx", "0770 nginx root"),
+            ("/var/log/nginx", "0711 root root"),
+        ),
+        user="nginx",
+    ),
+    Package(
+        name="chrony",
+        summary="Time service (Debian's build with CentOS's paths)",
+        debian=(
+            ("chrony", (("/usr/sbin/chronyd", "/usr/libexec/lab/chronyd"), ("/usr/bin/chronyc", "/usr/bin/chronyc"))),
+        ),
+        folders=(("/var/lib/chrony", "0750 chrony chrony"), ("/var/log/chrony", "0750 chrony chrony")),
+        user="chrony",
+    ),
+    Package(
+        name="stunnel",
+        summary="TLS wrapper (Debian's build)",
+        debian=(("stunnel4", (("/usr/bin/stunnel4", "/usr/bin/stunnel"),)),),
+        folders=(("/etc/stunnel", "0755 root root"),),
+    ),
+    Package(
+        name="amazon-efs-utils",
+        version="1.36.0",
+        summary="Stand-in for Amazon's mount helper for EFS",
+        folders=(
+            ("/etc/amazon/efs", "0755 root root"),
+            ("/var/log/amazon/efs", "0755 root root"),
+        ),
+        requires=("stunnel",),
+    ),
+)
+
+# CentOS package name -> Debian package that does its work in the base image. They are in the RPM database from the
+# start, as they are in CentOS's cloud image, so that a role that asks for them finds them.
+INSTALLED = {
+    "bash": "bash",
+    "ca-certificates": "ca-certificates",
+    "centos-release": "base-files",
+    "cloud-init": "cloud-init",
+    "coreutils": "coreutils",
+    "cronie": "cron",
+    "curl": "curl",
+    "dbus": "dbus",
+    "glibc": "libc6",
+    "glibc-common": "locales",
+    "gnupg2": "gnupg",
+    "iproute": "iproute2",
+    "logrotate": "logrotate",
+    "lsof": "lsof",
+    "openssh": "openssh-client",
+    "openssh-clients": "openssh-client",
+    "openssh-server": "openssh-server",
+    "openssl": "openssl",
+    "pam": "libpam-modules",
+    "procps-ng": "procps",
+    "psmisc": "psmisc",
+    "python": "python2.7",
+    "python-libs": "libpython2.7-stdlib",
+    "python3": "python3",
+    "rpm": "rpm",
+    "rsyslog": "rsyslog",
+    "sudo": "sudo",
+    "systemd": "systemd",
+    "tar": "tar",
+    "tzdata": "tzdata",
+    "unzip": "unzip",
+    "util-linux": "util-linux",
+    "xz": "xz-utils",
+    "yum": "dnf",
+    "zip": "zip",
+}
+
+# What others may require of them beside their names.
+PROVIDES = {
+    "bash": ("/bin/sh", "/bin/bash"),
+    "centos-release": ("system-release = 7", "system-release(releasever) = 7"),
+    "yum": ("dnf",),
+}
