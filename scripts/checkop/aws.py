@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -58,6 +58,11 @@ class Clients:
         if service not in self._made:
             self._made[service] = self._session.client(service, config=RETRIES)  # type: ignore[call-overload]
         return self._made[service]
+
+    @property
+    def acm(self) -> Any:
+        """AWS Certificate Manager."""
+        return self._client("acm")
 
     @property
     def autoscaling(self) -> AutoScalingClient:
