@@ -1,0 +1,1 @@
+"""Baking the base-chop AMI: key, Packer, gates, publication."""

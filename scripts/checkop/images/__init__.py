@@ -1,0 +1,1 @@
+"""The environment's AMIs: listing, pruning, recalling."""
