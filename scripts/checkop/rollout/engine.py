@@ -116,9 +116,11 @@ class Roll:
         self.entry = entry
         self._resumed = resumed
         age = (tools.clock.now() - datetime.fromisoformat(entry.started)).total_seconds()
-        self._begun = tools.clock.seconds() - max(age, 0.0)
         now = tools.clock.seconds()
-        self._memory = Memory(started=self._begun, progress_at=now)
+        self._begun = now - max(age, 0.0)
+        # How long a release rested at its checkpoints before this process is not known: its time begins anew.
+        bound = now if entry.pause == "manual" else self._begun
+        self._memory = Memory(started=bound, progress_at=now)
         self._said = ("", 0.0)
         self._held = 0.0
         self._marks: dict[str, float] = {}
@@ -149,8 +151,7 @@ class Roll:
                 if blind >= BLIND_LOOKS:
                     raise CheckopError(
                         f"AWS has not answered {blind} times in a row ({error}). Release {self.entry.release} goes "
-                        "on without "
-                        "this terminal; run the same playbook again to attach to it."
+                        "on without this terminal; run the same playbook again to attach to it."
                     ) from error
                 done = False
             if done:
@@ -225,7 +226,10 @@ class Roll:
         refresh = self.tools.world.start_refresh(observation.group, self.entry.template_version or 0, chosen)
         self._save(refresh=refresh)
         self.tools.world.delete_parameter("rollout/word")
-        self._marks["started"] = self.tools.clock.seconds()
+        now = self.tools.clock.seconds()
+        self._marks.setdefault("started", now)
+        # A refresh counts from zero: what came forward in one before it says nothing of this one.
+        self._memory.best, self._memory.progress_at, self._memory.paused_at = (-1, -1), now, None
         self._tell(f"instance refresh {refresh} started")
 
     def _roll_back(self, reason: str) -> None:
@@ -278,9 +282,7 @@ class Roll:
         refresh = watch.ours(observation, self.entry, self.entry.template_version)
         if data.get("release") != self.entry.release or refresh is None:
             return ""
-        meant = (
-            data.get("word") == "abort" or refresh.status == "Cancelled" or data.get("percent") == refresh.percentage
-        )
+        meant = data.get("word") == "abort" or data.get("refresh") == refresh.refresh_id
         return str(data.get("word", "")) if meant else ""
 
     def _mark(self, observation: Observation, decision: Decision) -> None:

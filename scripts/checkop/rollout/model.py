@@ -167,9 +167,16 @@ class Observation:
                 counts[instance.zone] = counts.get(instance.zone, 0) + 1
         return counts
 
+    def full(self) -> bool:
+        """Whether the group's desired number of instances is in service and healthy."""
+        return sum(self.healthy_by_zone().values()) >= self.group.desired
+
+    def empty_zones(self) -> list[str]:
+        """Return zones without a healthy instance although there are instances enough for each to have one."""
+        if self.group.desired < len(self.group.zones):
+            return []
+        return [zone for zone, count in sorted(self.healthy_by_zone().items()) if not count]
+
     def strong(self) -> bool:
-        """Whether the group is at full strength: its desired number healthy, and no zone empty that can have one."""
-        counts = self.healthy_by_zone()
-        total = sum(counts.values())
-        wanted_zones = min(len(self.group.zones), self.group.desired)
-        return total >= self.group.desired and sum(1 for count in counts.values() if count) >= wanted_zones
+        """Whether the group is at full strength over its zones."""
+        return self.full() and not self.empty_zones()

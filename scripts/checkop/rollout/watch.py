@@ -56,9 +56,11 @@ class Memory:
     sick_since: dict[str, float] = field(default_factory=dict)
     once_healthy: set[str] = field(default_factory=set)
     full_since: float | None = None
+    lopsided_since: float | None = None
     ended_at: float | None = None
     word: str = ""
     paused_at: float | None = None
+    looked_at: float = 0.0
 
 
 ALL = 100
@@ -230,8 +232,11 @@ def held(observation: Observation, refresh: Refresh) -> bool:
 
 
 def _paused(refresh: Refresh, memory: Memory, settings: Settings, now: float) -> Decision:
-    memory.paused_at = now if memory.paused_at is None else memory.paused_at
-    memory.progress_at = now
+    if memory.paused_at is None:
+        memory.paused_at = memory.looked_at = now
+    # What the operator takes to decide is not the rollout's time.
+    memory.started += now - memory.looked_at
+    memory.progress_at = memory.looked_at = now
     if memory.word == "continue":
         return Decision(Act.CANCEL, "the operator said continue")
     if now - memory.paused_at > settings.pause_limit_seconds:
@@ -248,10 +253,12 @@ def _replaced(observation: Observation, entry: Entry, memory: Memory, settings: 
     trouble = _trouble(observation, entry, memory, settings, now)
     if trouble:
         return Decision(Act.RETURN, trouble)
-    if not observation.strong():
+    if not observation.full():
         if now - memory.progress_at > settings.step_timeout_seconds:
             return Decision(Act.RETURN, f"full strength was not reached: {describe(observation, entry)}")
         return Decision(Act.WAIT, describe(observation, entry))
+    if _lopsided(observation, memory, settings, now):
+        return Decision(Act.WAIT, _rebalancing(observation))
     memory.full_since = now if memory.full_since is None else memory.full_since
     left = settings.soak_seconds - (now - memory.full_since)
     if left > 0 and entry.operation == "rollout":
@@ -261,7 +268,33 @@ def _replaced(observation: Observation, entry: Entry, memory: Memory, settings: 
     # Checked again at the very end, so that what the ledger says was true when it was written.
     if memory.check_failing_since is not None or ALL + 1 not in memory.checked:
         return Decision(Act.CHECK, "the last check before it counts as good", percent=ALL + 1)
-    return Decision(Act.FINISH, f"{observation.group.desired} instances healthy in every zone", result="succeeded")
+    return Decision(
+        Act.FINISH, f"{observation.group.desired} instances healthy{_remark(observation)}", result="succeeded"
+    )
+
+
+def _lopsided(observation: Observation, memory: Memory, settings: Settings, now: float) -> bool:
+    """Whether to wait for a zone that is empty although the group is full.
+
+    Auto Scaling chooses the zone of each replacement and balances the zones only afterwards (process AZRebalance).
+    That is
+    not the image's fault, so that the wait is bounded, and ends well.
+    """
+    if not observation.empty_zones():
+        memory.lopsided_since = None
+        return False
+    memory.lopsided_since = now if memory.lopsided_since is None else memory.lopsided_since
+    return now - memory.lopsided_since < settings.step_timeout_seconds
+
+
+def _rebalancing(observation: Observation) -> str:
+    zones = ", ".join(observation.empty_zones())
+    return f"all are healthy, but {zones} has none: waiting for Auto Scaling to balance the zones"
+
+
+def _remark(observation: Observation) -> str:
+    empty = observation.empty_zones()
+    return f", but none in {', '.join(empty)}: see docs/when-it-goes-wrong.md" if empty else " over every zone"
 
 
 def _ending(refresh: Refresh, memory: Memory, settings: Settings, now: float) -> Decision:
@@ -277,7 +310,9 @@ def _bounded(memory: Memory, settings: Settings, now: float, what: str) -> Decis
 
 def _back(observation: Observation, reason: str, memory: Memory, settings: Settings, now: float) -> Decision:
     """The old release is what the group holds again: wait for full strength."""
-    if observation.strong():
+    if observation.full():
+        if _lopsided(observation, memory, settings, now):
+            return Decision(Act.WAIT, _rebalancing(observation))
         return Decision(Act.FINISH, reason, result="rolled_back")
     counts = ", ".join(f"{count} in {zone}" for zone, count in sorted(observation.healthy_by_zone().items()))
     return _bounded(memory, settings, now, f"the release before it comes to full strength (healthy: {counts})")
