@@ -25,7 +25,7 @@ def main():
         sys.stderr.write("checkop: {0} is not set; it belongs in /etc/checkop/checkop.env\n".format(error.args[0]))
         return 1
     log = logs.configure(settings.log_dir)
-    storage, database = Storage(settings.storage), Database(settings)
+    storage, database = Storage(settings.storage, settings.host), Database(settings)
 
     def prove_database():
         try:

@@ -34,10 +34,14 @@ class Refused(Exception):
 
 
 class Storage(object):
-    """ChOp-Temp as the application sees it."""
+    """ChOp-Temp as the application sees it.
 
-    def __init__(self, root):
+    What is being written ends in `.<host>.part`: so the host that drains knows which jobs of its own are open.
+    """
+
+    def __init__(self, root, host):
         self._root = root
+        self._part = ".{0}.part".format(host)
 
     def _path(self, folder, identifier):
         if not _IDENTIFIER.match(identifier):
@@ -61,17 +65,17 @@ class Storage(object):
         if not (head.startswith(_OLE2) or (head.lstrip().startswith(b"<?xml") and b"Workbook" in head)):
             raise Refused("the upload is no XLS file: neither an OLE2 document nor SpreadsheetML")
         path = self._path(UPLOADS, identifier)
-        with open(path + ".part", "wb") as stream:
+        with open(path + self._part, "wb") as stream:
             stream.write(head)
             remaining = length - len(head)
             while remaining > 0:
                 chunk = source.read(min(remaining, _CHUNK))
                 if not chunk:
-                    os.remove(path + ".part")
+                    os.remove(path + self._part)
                     raise Refused("the upload ended {0} bytes early".format(remaining))
                 stream.write(chunk)
                 remaining -= len(chunk)
-        os.rename(path + ".part", path)
+        os.rename(path + self._part, path)
         return identifier
 
     def report(self, upload, facts):
@@ -81,23 +85,23 @@ class Storage(object):
         rows = [("upload", upload), ("bytes", size)] + sorted(facts.items())
         text = _REPORT.format(rows="".join(_ROW.format(escape(str(a)), escape(str(b))) for a, b in rows))
         path = self._path(REPORTS, identifier)
-        with open(path + ".part", "wb") as stream:
+        with open(path + self._part, "wb") as stream:
             stream.write(text.encode("utf-8"))
-        os.rename(path + ".part", path)
+        os.rename(path + self._part, path)
         return identifier
 
     def photos(self, urls):
         """Fetch photos into a folder of their own, renamed in order; return its identifier."""
         identifier = uuid.uuid4().hex
         folder = self._path(PHOTOS, identifier)
-        os.mkdir(folder + ".part")
+        os.mkdir(folder + self._part)
         for index, url in enumerate(urls):
             if not url.startswith(("http://", "https://")):
                 raise Refused("{0!r} is no http or https address of a photo".format(url))
-            target = os.path.join(folder + ".part", "photo-{0:04d}.jpg".format(index + 1))
+            target = os.path.join(folder + self._part, "photo-{0:04d}.jpg".format(index + 1))
             with closing(urlopen(url, timeout=10)) as answer, open(target, "wb") as stream:
                 shutil.copyfileobj(answer, stream, _CHUNK)
-        os.rename(folder + ".part", folder)
+        os.rename(folder + self._part, folder)
         return identifier
 
     def archive(self, photos):
@@ -105,10 +109,10 @@ class Storage(object):
         folder = self.existing(PHOTOS, photos)
         identifier = uuid.uuid4().hex
         path = self._path(ARCHIVES, identifier)
-        with closing(zipfile.ZipFile(path + ".part", "w", zipfile.ZIP_DEFLATED, allowZip64=True)) as archive:
+        with closing(zipfile.ZipFile(path + self._part, "w", zipfile.ZIP_DEFLATED, allowZip64=True)) as archive:
             for name in sorted(os.listdir(folder)):
                 archive.write(os.path.join(folder, name), name)
-        os.rename(path + ".part", path)
+        os.rename(path + self._part, path)
         return identifier
 
     def existing(self, folder, identifier):

@@ -43,7 +43,7 @@ def application(tmp_path, monkeypatch):
     }
     environment = {f"CHECKOP_DATABASE_{name}": "x" for name in ("HOST", "SCHEMA", "USERNAME", "PASSWORD")}
     settings = modules["settings"].Settings(dict(environment, CHECKOP_STORAGE=str(tmp_path), CHECKOP_PORT="0"))
-    storage = modules["storage"].Storage(str(tmp_path))
+    storage = modules["storage"].Storage(str(tmp_path), "host-a")
     readiness = modules["readiness"].Readiness({"storage": lambda: storage.probe("host")}, settings.fault)
     server = modules["server"].Server(settings, storage, Rows(), readiness)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
