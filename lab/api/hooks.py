@@ -46,7 +46,10 @@ class Hooks(Protocol):
     """The runtime below the API."""
 
     def instance_condition(self, instance_id: str) -> InstanceCondition:
-        """Return what is true of an instance now; `pending` for one not heard of yet."""
+        """Return what is true of an instance now.
+
+        `pending` for one not heard of yet; `gone` once nothing is left of one that the API wants terminated.
+        """
         ...
 
     def image_condition(self, image_id: str) -> ImageCondition:
@@ -62,7 +65,10 @@ class Hooks(Protocol):
         ...
 
     def public_address(self, instance_id: str) -> str:
-        """Take an address from the pool of public addresses for an instance that is being launched or started."""
+        """Return the public address of an instance: taken from the pool at the first call, the same ever after.
+
+        The runtime takes it back by itself once the instance is gone.
+        """
         ...
 
     def elastic_address(self) -> str:
@@ -70,7 +76,7 @@ class Hooks(Protocol):
         ...
 
     def release_address(self, address: str) -> None:
-        """Put an address of either pool back; no error for one that is not taken."""
+        """Put an Elastic IP address back into the pool (`ReleaseAddress`); no error for one that is not taken."""
         ...
 
     def target_health(self, target_group_arn: str) -> Mapping[tuple[str, int], TargetHealth]:

@@ -1,0 +1,23 @@
+"""Puts our services in the place of moto's: the one list of what is replaced."""
+
+from moto.autoscaling.models import autoscaling_backends
+from moto.core.base_backend import BackendDict
+from moto.ec2.models import ec2_backends
+from moto.elbv2.models import elbv2_backends
+
+from lab.api.autoscaling.responses import LabAutoScalingBackend
+from lab.api.ec2.backend import LabEC2Backend
+from lab.api.elbv2 import LabELBv2Backend
+
+REPLACED = (
+    (autoscaling_backends, LabAutoScalingBackend),
+    (ec2_backends, LabEC2Backend),
+    (elbv2_backends, LabELBv2Backend),
+)
+
+
+def install() -> None:
+    """Forget everything that moto keeps and let it create our backends from now on."""
+    for backends, ours in REPLACED:
+        backends.backend = ours
+    BackendDict.reset()
