@@ -15,6 +15,11 @@ ENVIRONMENT_TAG = "checkop:environment"
 MANAGED_BY_TAG = "checkop:managed-by"
 
 
+def owned(current: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Say whether a resource with these tags carries the marks of the environment whose ``aws_tags`` are given."""
+    return all(current.get(name) == wanted[name] for name in (ENVIRONMENT_TAG, MANAGED_BY_TAG))
+
+
 def require(plan: Plan, resource: str, current: Mapping[str, str], wanted: Mapping[str, str]) -> None:
     """Prove that a resource found by its name is this environment's.
 

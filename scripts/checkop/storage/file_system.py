@@ -75,7 +75,7 @@ class FileSystem:
         return {**self.tags, "Name": self.name}
 
 
-def find(efs: EFSClient, wanted: FileSystem) -> dict[str, Any] | None:
+def find(efs: EFSClient, name: str, environment: str) -> dict[str, Any] | None:
     """Find the file system by its name among those that are no other environment's (EFS DescribeFileSystems).
 
     Raises
@@ -87,13 +87,13 @@ def find(efs: EFSClient, wanted: FileSystem) -> dict[str, Any] | None:
         dict(system)
         for page in efs.get_paginator("describe_file_systems").paginate()
         for system in page["FileSystems"]
-        if system.get("Name") == wanted.name
-        and tag_map(system["Tags"]).get(ENVIRONMENT_TAG) in (None, wanted.tags[ENVIRONMENT_TAG])
+        if system.get("Name") == name
+        and tag_map(system["Tags"]).get(ENVIRONMENT_TAG) in (None, environment)
         and system["LifeCycleState"] not in ("deleting", "deleted")
     ]
     if len(candidates) > 1:
         raise CheckopError(
-            f"There are {len(candidates)} EFS file systems named {wanted.name!r}: "
+            f"There are {len(candidates)} EFS file systems named {name!r}: "
             f"{', '.join(system['FileSystemId'] for system in candidates)}. Rename the one that is not in use."
         )
     return candidates[0] if candidates else None
@@ -118,7 +118,7 @@ def reconcile(efs: EFSClient, plan: Plan, wanted: FileSystem) -> dict[str, str]:
 
 def _file_system(efs: EFSClient, plan: Plan, wanted: FileSystem) -> str | None:
     resource = f"EFS file system {wanted.name}"
-    system = find(efs, wanted)
+    system = find(efs, wanted.name, wanted.tags[ENVIRONMENT_TAG])
     attributes = {"throughput_mode": wanted.throughput_mode, "tags": wanted.all_tags}
     if system is None:
         created = plan.step(
