@@ -65,6 +65,8 @@ class Entry:
     reason: str = ""
     # Why the release is being taken back, from the moment that was decided.
     returning: str = ""
+    # The pause at which it waits for an operator's word.
+    waiting: str = ""
     finished: str = ""
     timings: dict[str, float] = field(default_factory=dict)
 

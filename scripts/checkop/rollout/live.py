@@ -14,14 +14,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from checkop.aws import Clients
 from checkop.errors import CheckopError
-from checkop.rollout import operations
+from checkop.rollout import back, operations
+from checkop.rollout.kit import tools
 from checkop.rollout.settings import from_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from checkop.rollout.engine import Tools
-    from checkop.rollout.operations import Outcome
+    from checkop.rollout.begin import Outcome
+    from checkop.rollout.kit import Tools
     from checkop.rollout.settings import Settings
 
 
@@ -33,7 +34,7 @@ def rollout(kit: Tools, settings: Settings, options: Mapping[str, Any], check: b
 
 def rollback(kit: Tools, settings: Settings, options: Mapping[str, Any], check: bool) -> Outcome:
     """Bring an earlier release back."""
-    return operations.rollback(kit, settings, str(options.get("release") or ""), check=check)
+    return back.rollback(kit, settings, str(options.get("release") or ""), check=check)
 
 
 WORK: dict[str, Callable[[Tools, Settings, Mapping[str, Any], bool], Outcome]] = {
@@ -79,7 +80,7 @@ def perform(
     """
     try:
         settings = from_options(options["settings"])
-        kit = operations.tools(Clients(options["region"]), settings, lambda line: say(f"rollout: {line}"))
+        kit = tools(Clients(options["region"]), settings, lambda line: say(f"rollout: {line}"))
         outcome = WORK[operation](kit, settings, options, check)
     except CheckopError as error:
         return {"failed": True, "changed": False, "msg": str(error)}

@@ -44,7 +44,12 @@ def back(settings: Settings, group: Group) -> dict[str, Any]:
 
     Alarms are not watched: they may well be ringing because of what is being taken back.
     """
-    return {"MinHealthyPercentage": 100, "MaxHealthyPercentage": _fast_maximum(group), **_common(settings)}
+    return {"MinHealthyPercentage": 100, "MaxHealthyPercentage": fast_maximum(group), **_common(settings)}
+
+
+def without_traffic(settings: Settings) -> dict[str, Any]:
+    """Make the preferences for a group that serves nobody: everything at once."""
+    return {"MinHealthyPercentage": 0, "MaxHealthyPercentage": 100, **_common(settings)}
 
 
 def _common(settings: Settings) -> dict[str, Any]:
@@ -58,7 +63,7 @@ def _common(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _fast_maximum(group: Group) -> int:
+def fast_maximum(group: Group) -> int:
     """Return the MaxHealthyPercentage that fills the group's maximum size, and leaves room for one more at least.
 
     More than the maximum size is not asked for: addresses and quotas are laid out for it.

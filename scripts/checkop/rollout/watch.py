@@ -26,18 +26,31 @@ class Act(Enum):
     ROLL_BACK = "roll the instance refresh back"
     RETURN = "decide to go back by a refresh of its own"
     CHECK = "ask through the balancer"
+    # Of the blue/green strategy.
+    CREATE_TARGET_GROUP = "create the second target group"
+    CREATE_GROUP = "create the second group"
+    WEIGH = "share the traffic out"
+    PROMOTE = "start the instance refresh of the group without traffic"
+    EMPTY_GREEN = "take the second group's instances away"
+    DELETE_GROUP = "delete the second group"
+    DETACH = "take the second target group out of the listeners"
+    DELETE_TARGET_GROUP = "delete the second target group"
     WAIT = "wait"
     FINISH = "finish"
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do, and why: `reason` is a sentence for the operator. `percent` belongs to CHECK, `result` to FINISH."""
+    """What to do, and why: `reason` is a sentence for the operator.
+
+    `percent` belongs to CHECK and WEIGH, `result` to FINISH; `point` names the pause that waits for an operator's word.
+    """
 
     act: Act
     reason: str
     percent: int = 0
     result: Result = "rolling"
+    point: str = ""
 
 
 @dataclass
@@ -59,8 +72,12 @@ class Memory:
     lopsided_since: float | None = None
     ended_at: float | None = None
     word: str = ""
+    word_of: str = ""
     paused_at: float | None = None
     looked_at: float = 0.0
+    # Share of the second group's traffic, and since when.
+    share: int | None = None
+    share_since: float = 0.0
 
 
 ALL = 100
@@ -140,7 +157,7 @@ def _first(observation: Observation, entry: Entry, memory: Memory, settings: Set
         if group.desired:
             return Decision(Act.EMPTY, "there is no release before it to go back to")
         if group.instances:
-            return _bounded(memory, settings, now, "its instances end")
+            return bounded(memory, settings, now, "its instances end")
         return Decision(Act.FINISH, entry.returning, result="failed")
     if group.template_version != str(entry.template_version) or group.desired < settings.desired_size:
         return Decision(Act.SIZE, f"the group is empty; it gets {settings.desired_size} instances of {entry.image}")
@@ -159,10 +176,10 @@ def _not_started(observation: Observation, entry: Entry) -> Decision:
     return Decision(Act.START, f"launch template version {entry.template_version} replaces what runs")
 
 
-def _trouble(observation: Observation, entry: Entry, memory: Memory, settings: Settings, now: float) -> str:
+def trouble(observation: Observation, entry: Entry, memory: Memory, settings: Settings, now: float) -> str:
     """Return why a release should be taken back, or empty."""
     if memory.word == "abort":
-        return "the operator said abort"
+        return f"{memory.word_of} said abort"
     if entry.operation == "rollout":
         ringing = [alarm for alarm in observation.alarms if alarm.state == "ALARM"]
         if ringing:
@@ -201,14 +218,14 @@ def _sickness(observation: Observation, entry: Entry, memory: Memory, settings: 
 
 def _under_way(observation: Observation, entry: Entry, memory: Memory, settings: Settings, now: float) -> Decision:
     refresh = observation.refreshes[0]
-    trouble = _trouble(observation, entry, memory, settings, now)
-    if trouble:
-        return Decision(Act.ROLL_BACK, trouble)
+    found = trouble(observation, entry, memory, settings, now)
+    if found:
+        return Decision(Act.ROLL_BACK, found)
     due = [mark for mark in refresh.checkpoints if mark <= refresh.percentage and mark not in memory.checked]
     if due:
         return Decision(Act.CHECK, f"checkpoint {due[-1]} % is reached", percent=due[-1])
     if refresh.checkpoint_delay >= MANUAL_DELAY_SECONDS and refresh.checkpoints[0] <= refresh.percentage:
-        return _paused(refresh, memory, settings, now)
+        return paused(f"{refresh.percentage} % of {refresh.refresh_id}", Act.CANCEL, memory, settings, now)
     idle = now - memory.progress_at
     if idle > settings.step_timeout_seconds + refresh.checkpoint_delay and refresh.percentage < ALL:
         return Decision(
@@ -231,28 +248,30 @@ def held(observation: Observation, refresh: Refresh) -> bool:
     return bool(refresh.checkpoints) and refresh.checkpoints[0] <= refresh.percentage < ALL and not moving
 
 
-def _paused(refresh: Refresh, memory: Memory, settings: Settings, now: float) -> Decision:
+def paused(point: str, onward: Act, memory: Memory, settings: Settings, now: float, *, percent: int = 0) -> Decision:
+    """Wait for the operator's word at a pause; `onward` (with `percent`) is what continue means there."""
     if memory.paused_at is None:
         memory.paused_at = memory.looked_at = now
     # What the operator takes to decide is not the rollout's time.
     memory.started += now - memory.looked_at
     memory.progress_at = memory.looked_at = now
     if memory.word == "continue":
-        return Decision(Act.CANCEL, "the operator said continue")
+        return Decision(onward, f"{memory.word_of} said continue", percent=percent)
     if now - memory.paused_at > settings.pause_limit_seconds:
-        return Decision(Act.ROLL_BACK, f"nobody said continue within {settings.pause_limit_seconds} s")
+        back = Act.ROLL_BACK if onward is Act.CANCEL else Act.RETURN
+        return Decision(back, f"nobody said continue within {settings.pause_limit_seconds} s")
     return Decision(
         Act.WAIT,
-        f"paused at {refresh.percentage} %, waiting for your word: `checkop rollout continue` or `checkop rollout "
-        "abort`",
+        f"paused at {point}, waiting for your word: `checkop rollout continue` or `checkop rollout abort`",
+        point=point,
     )
 
 
 def _replaced(observation: Observation, entry: Entry, memory: Memory, settings: Settings, now: float) -> Decision:
     """All instances are new: full strength, a check, the soak, and done."""
-    trouble = _trouble(observation, entry, memory, settings, now)
-    if trouble:
-        return Decision(Act.RETURN, trouble)
+    found = trouble(observation, entry, memory, settings, now)
+    if found:
+        return Decision(Act.RETURN, found)
     if not observation.full():
         if now - memory.progress_at > settings.step_timeout_seconds:
             return Decision(Act.RETURN, f"full strength was not reached: {describe(observation, entry)}")
@@ -298,10 +317,11 @@ def _remark(observation: Observation) -> str:
 
 
 def _ending(refresh: Refresh, memory: Memory, settings: Settings, now: float) -> Decision:
-    return _bounded(memory, settings, now, f"Auto Scaling takes it back ({refresh.percentage} %): {refresh.reason}")
+    return bounded(memory, settings, now, f"Auto Scaling takes it back ({refresh.percentage} %): {refresh.reason}")
 
 
-def _bounded(memory: Memory, settings: Settings, now: float, what: str) -> Decision:
+def bounded(memory: Memory, settings: Settings, now: float, what: str) -> Decision:
+    """Wait for something that is to come by itself, but not for ever."""
     memory.ended_at = now if memory.ended_at is None else memory.ended_at
     if now - memory.ended_at > settings.timeout_seconds:
         return Decision(Act.FINISH, f"gave up after {settings.timeout_seconds} s of waiting: {what}", result="failed")
@@ -315,7 +335,7 @@ def _back(observation: Observation, reason: str, memory: Memory, settings: Setti
             return Decision(Act.WAIT, _rebalancing(observation))
         return Decision(Act.FINISH, reason, result="rolled_back")
     counts = ", ".join(f"{count} in {zone}" for zone, count in sorted(observation.healthy_by_zone().items()))
-    return _bounded(memory, settings, now, f"the release before it comes to full strength (healthy: {counts})")
+    return bounded(memory, settings, now, f"the release before it comes to full strength (healthy: {counts})")
 
 
 def _returning(observation: Observation, entry: Entry, memory: Memory, settings: Settings, now: float) -> Decision:
@@ -336,7 +356,7 @@ def _returning(observation: Observation, entry: Entry, memory: Memory, settings:
             return _back(observation, entry.returning, memory, settings, now)
         return Decision(Act.START_RETURN, entry.returning)
     if back.active:
-        return _bounded(memory, settings, now, f"the release before it comes back: {back.percentage} %")
+        return bounded(memory, settings, now, f"the release before it comes back: {back.percentage} %")
     if back.status == "Successful":
         return _back(observation, entry.returning, memory, settings, now)
     return Decision(

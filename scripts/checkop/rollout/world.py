@@ -234,6 +234,11 @@ class World:
             return "missing"
         return found[0].get("State", {}).get("Code", "unknown")
 
+    def tags(self, arn: str) -> dict[str, str]:
+        """Return the tags of a balancer or target group (DescribeTags of Elastic Load Balancing)."""
+        found = self.clients.elbv2.describe_tags(ResourceArns=[arn])["TagDescriptions"]
+        return {tag["Key"]: tag.get("Value", "") for item in found for tag in item["Tags"]}
+
     def caller(self) -> str:
         """Return the ARN of whoever calls (STS GetCallerIdentity)."""
         return self.clients.sts.get_caller_identity()["Arn"]

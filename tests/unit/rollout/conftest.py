@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
 from checkop.ledger import Ledger
-from checkop.rollout import checks, operations
-from checkop.rollout.engine import Tools
+from checkop.rollout import back, checks, operations
+from checkop.rollout.kit import Tools
 from checkop.rollout.lock import Lock, Session
 from checkop.rollout.model import (
     Alarm,
@@ -136,8 +137,8 @@ class FakeFleet:
     snapshots_gone: tuple[str, ...] = ()
     calls: list[str] = field(default_factory=list)
     # Called with the name of each change before it is made; may raise.
-    before: Callable[[str], None] = lambda name: None  # noqa: E731
-    after: Callable[[str], None] = lambda name: None  # noqa: E731
+    before: Callable[[str], None] = lambda name: None
+    after: Callable[[str], None] = lambda name: None
     answers: Callable[[], list[checks.ZoneResult]] | None = None
     counter: int = 0
 
@@ -187,7 +188,11 @@ class FakeFleet:
         """One more in the empty zone while a zone has two more than another and nothing is refreshed (AZRebalance)."""
         counts = [self.staying_in(zone) for zone in ZONES]
         booting = any(vm.in_service_at is None for vm in staying)
-        if self.active is not None or not self.desired or not (max(counts) - min(counts) > 1 or (booting and len(staying) > self.desired)):
+        if (
+            self.active is not None
+            or not self.desired
+            or not (max(counts) - min(counts) > 1 or (booting and len(staying) > self.desired))
+        ):
             return 0
         return 1
 
@@ -364,6 +369,9 @@ class FakeFleet:
     def delete_parameter(self, name: str) -> None:
         self.ssm.values.pop(f"/checkop/test/{name}", None)
 
+    def find_group(self, name: str) -> Group | None:
+        return None
+
     def caller(self) -> str:
         return "arn:aws:iam::123456789012:user/operator"
 
@@ -441,7 +449,7 @@ class Bench:
         return operations.rollout(self.tools(user), replace(self.settings, **settings), image, check=check)
 
     def rollback(self, release: str = "", *, user: str = "ana", check: bool = False, **settings: Any) -> Any:
-        return operations.rollback(self.tools(user), replace(self.settings, **settings), release, check=check)
+        return back.rollback(self.tools(user), replace(self.settings, **settings), release, check=check)
 
     @property
     def ledger(self) -> Ledger:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from checkop.errors import CheckopError
 
 
@@ -194,7 +195,7 @@ def test_manual_pause_waits_for_the_word_and_goes_on(bench):
         refresh = bench.fleet.active
         if refresh is not None and refresh.percent == 50 and now > started + 300:
             bench.ssm.values["/checkop/test/rollout/word"] = json.dumps(
-                {"release": "0002", "refresh": refresh.refresh_id, "word": "continue"}
+                {"release": "0002", "waiting": bench.ledger.get("0002").waiting, "word": "continue"}
             )
 
     bench.clock.passing.append(word)

@@ -1,0 +1,154 @@
+"""Between an operator's wish and a release under way: whose turn it is, what is attached to, what the ledger gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from checkop import ledger as ledgers
+from checkop.errors import CheckopError
+from checkop.ledger import Entry, timestamp
+from checkop.rollout.blue_green import BlueGreen
+from checkop.rollout.engine import Roll
+from checkop.rollout.rolling import Rolling
+
+if TYPE_CHECKING:
+    from checkop.rollout.kit import Tools
+    from checkop.rollout.lock import Holder
+    from checkop.rollout.model import Image, Observation, TemplateVersion
+    from checkop.rollout.settings import Settings
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an operation ended: whether anything changed, whether it failed, what to say, and the release if there is "
+    "one."""
+
+    changed: bool
+    message: str
+    entry: Entry | None = None
+    forecast: tuple[str, ...] = ()
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an operation starts from: the fleet, the launch template version in service, the ledger."""
+
+    observation: Observation
+    current: TemplateVersion | None
+    entries: list[Entry]
+
+    def in_service(self, image: str) -> bool:
+        """Whether an image is what the whole fleet runs."""
+        group = self.observation.group
+        return (
+            self.current is not None
+            and self.current.image_id == image
+            and group.desired > 0
+            and self.observation.active_refresh is None
+            and all(each.template_version == self.current.number for each in group.instances if each.in_service)
+        )
+
+
+def find(kit: Tools) -> Found:
+    """Look at the fleet and the ledger."""
+    observation = kit.world.observe()
+    group = observation.group
+    return Found(
+        observation, kit.world.template_version(group.template_id, group.template_version), kit.ledger.entries()
+    )
+
+
+def attach(kit: Tools, holder: Holder, *, check: bool) -> Entry | None:
+    """Return the open release of a lock whose holder is dead, taken over; None when there is nothing to go on with.
+
+    Raises
+    ------
+    CheckopError
+        The holder is alive: says who rolls what since when. Or this is a check, which takes nothing over.
+    """
+    now = kit.clock.now()
+    if holder.alive(kit.lock.session, now):
+        raise CheckopError(f"Under way already: {holder.sentence()}. Watch it there, or ask them; nothing was changed.")
+    if holder.operation == "replace":
+        raise CheckopError(
+            f"Interrupted and not finished: {holder.sentence()}. Finish it first: ansible-playbook "
+            "playbooks/replace.yml "
+            f"-e instance={holder.image}"
+        )
+    if check:
+        raise CheckopError(f"Interrupted and not finished: {holder.sentence()}. Run without --check to finish it.")
+    entry = kit.ledger.get(holder.release)
+    if not kit.lock.take_over(holder, now):
+        raise CheckopError(f"Another operator took over at this very moment. Under way: {holder.sentence()}.")
+    if entry is not None and entry.open:
+        kit.tell(f"attaching to {holder.sentence()}")
+        return entry
+    # Killed before the ledger knew of it, or after its last word there: nothing is under way but the lock.
+    kit.tell(f"taking the lock from {holder.user}@{holder.host}, who is gone")
+    kit.lock.give_back()
+    return None
+
+
+def take_lock(kit: Tools, release: str, operation: str, image: str) -> None:
+    """Take the lock.
+
+    Raises
+    ------
+    CheckopError
+        Somebody else was faster.
+    """
+    if kit.lock.take(release, operation, image, kit.clock.now()):
+        return
+    other = kit.lock.read()
+    raise CheckopError(
+        f"Somebody was faster: {other.sentence() if other else 'the lock is taken'}. Nothing was changed."
+    )
+
+
+def new_entry(
+    kit: Tools, operation: Literal["rollout", "rollback"], wanted: str, image: Image | None, found: Found
+) -> Entry:
+    """Take the lock for the next release and return its entry, with what it starts from."""
+    release = ledgers.next_release(found.entries)
+    take_lock(kit, release, operation, wanted)
+    before = ledgers.in_service(found.entries)
+    refreshes = found.observation.refreshes
+    return Entry(
+        release=release,
+        operation=operation,
+        image=wanted,
+        image_name=image.name if image else "",
+        application_version=image.application_version if image else "",
+        git_revision=image.git_revision if image else "",
+        who=kit.lock.session.who,
+        operator=kit.lock.session.operator,
+        started=timestamp(kit.clock.now()),
+        previous_release=before.release if before else "",
+        previous_image=found.current.image_id if found.current else "",
+        previous_template_version=found.current.number if found.current else None,
+        refresh_before=refreshes[0].refresh_id if refreshes else "",
+    )
+
+
+def follow(kit: Tools, settings: Settings, entry: Entry, *, resumed: bool) -> Outcome:
+    """Carry a release to its end and say how it ended."""
+    settings = replace(settings, pause="manual" if entry.pause == "manual" else "automatic")
+    strategy = BlueGreen(kit.world, settings) if entry.strategy == "blue_green" else Rolling()
+    ended = Roll(kit, settings, entry, strategy, resumed=resumed).run()
+    told = {
+        "succeeded": f"release {ended.release}: image {ended.image} is in service, {ended.reason}",
+        "rolled_back": f"release {ended.release} was taken back, {ended.previous_image} is in service: {ended.reason}",
+        "aborted": f"release {ended.release} was not begun: {ended.reason}",
+    }
+    message = told.get(ended.result, f"release {ended.release} failed: {ended.reason}. See docs/when-it-goes-wrong.md")
+    return Outcome(True, message, ended, failed=ended.result != "succeeded")
+
+
+def say_forecast(kit: Tools, wanted: str, image: Image | None, lines: tuple[str, ...]) -> None:
+    """Show the forecast."""
+    name = f" ({image.name}, application {image.application_version or 'unknown'})" if image else ""
+    kit.tell(f"forecast for {wanted}{name}:")
+    for line in lines:
+        kit.tell(f"  {line}")
