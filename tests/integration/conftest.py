@@ -1,6 +1,6 @@
-"""A local AWS in this process, and a runner of the project's playbooks against it.
+"""A local AWS per worker, and a runner of the project's playbooks against it.
 
-Every worker has its own server on a free port, so integration tests run side by side.
+Every worker has its own server on a free port, so that integration tests run side by side.
 """
 
 from __future__ import annotations
@@ -22,15 +22,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.ec2.models import ec2_backends
-from moto.moto_api._internal import moto_api_backend
-from moto.server import ThreadedMotoServer
 
 REPOSITORY = Path(__file__).parents[2]
 REGION = "us-east-1"
-CENTOS_OWNER = "125523088429"
-CENTOS_NAME = "CentOS Linux 7 x86_64 - 7.9.2009"
 TIMEOUT_SECONDS = 300
 RECAP_LINE = re.compile(r"^localhost\s*:\s*(?P<counts>(?:\w+=\d+\s*)+)$", re.MULTILINE)
 
@@ -56,10 +50,11 @@ Playbook = Callable[..., Recap]
 
 @dataclass(frozen=True)
 class Cloud:
-    """The local AWS: where it answers, and clients for reading it back."""
+    """The local AWS: where it answers, the environment that leads to it, and clients for reading it back."""
 
     endpoint: str
     environment: Mapping[str, str]
+    process: subprocess.Popen[str]
 
     def client(self, service: str) -> Any:
         """Make a plain boto3 client of a service."""
@@ -72,11 +67,24 @@ class Cloud:
         )
 
     def reset(self) -> None:
-        """Forget everything, then offer the vendor's CentOS 7 image again."""
-        moto_api_backend.reset()
-        backend = ec2_backends[DEFAULT_ACCOUNT_ID][REGION]
-        image = backend.register_image(name=CENTOS_NAME)
-        image.owner_id = CENTOS_OWNER
+        """Forget everything but what AWS always has, the vendor's CentOS 7 image among it."""
+        self.do("reset")
+
+    def fault(self, **rule: Any) -> None:
+        """Let calls fail as `lab.api.faults.Faults.api` says: every, code, service, operation, times."""
+        self.do("fault", **rule)
+
+    def clear_faults(self) -> None:
+        """Let all calls succeed again."""
+        self.do("clear_faults")
+
+    def do(self, name: str, **arguments: Any) -> None:
+        """Have the server process do something, and wait until it is done."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps({"do": name, **arguments}) + "\n")
+        self.process.stdin.flush()
+        assert json.loads(self.process.stdout.readline())["done"] == name
 
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:
@@ -119,10 +127,16 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Start the local AWS once per worker."""
     folder = tmp_path_factory.mktemp("cloud")
     certificate_file, key_file = write_certificate(folder)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
+    server = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("local_aws.py"))],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    endpoint = f"http://127.0.0.1:{json.loads(server.stdout.readline())['port']}"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_", "LAB_"))}
     environment = kept | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -143,10 +157,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         "LAB_RESOLVE": "{}",
         "LAB_HOST_ENDPOINT_URL": endpoint,
     }
-    cloud = Cloud(endpoint, environment)
-    cloud.reset()
-    yield cloud
-    server.stop()
+    yield Cloud(endpoint, environment, server)
+    server.stdin.close()
+    server.wait(timeout=30)
 
 
 @pytest.fixture(scope="module")
