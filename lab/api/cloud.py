@@ -76,6 +76,7 @@ class Cloud:
                 self.ec2.tick_images(),
                 self.elbv2.tick(),
                 self.autoscaling.tick(),
+                self.rds.tick(),
             ]
             return self._context.clock() + LOOK_AGAIN if any(busy) else None
 
@@ -157,6 +158,43 @@ class Cloud:
         with self._context.lock:
             return list(self.elbv2.view_load_balancers())
 
+    def certificates(self) -> list[views.Certificate]:
+        """Return every certificate of ACM whose private key is known: the imported ones."""
+        with self._context.lock:
+            return [
+                views.Certificate(
+                    arn=certificate.arn,
+                    domain=certificate.common_name,
+                    certificate=_text(certificate.cert),
+                    private_key=_text(certificate.key),
+                    chain=_text(certificate.chain),
+                )
+                for certificate in self.acm._certificates.values()  # noqa: SLF001 - moto's only place for them
+                if certificate.type == "IMPORTED"
+            ]
+
+    def file_systems(self) -> list[views.FileSystem]:
+        """Return every file system with its mount targets and access points."""
+        with self._context.lock:
+            return list(self.efs.view())
+
+    def databases(self) -> list[views.Database]:
+        """Return every DB instance."""
+        with self._context.lock:
+            return list(self.rds.view())
+
+    def grow_database(self, identifier: str, allocated_gb: int) -> None:
+        """Grow the storage of a DB instance as RDS storage autoscaling does.
+
+        Raises KeyError when there is no such DB instance, ValueError outside of its present size and its ceiling.
+        """
+        with self._context.lock:
+            database = self.rds.databases[identifier]
+            ceiling = database.max_allocated_storage or database.allocated_storage
+            if not database.allocated_storage <= allocated_gb <= ceiling:
+                raise ValueError(f"{allocated_gb} GB must be between {database.allocated_storage} and {ceiling} GB")
+            database.allocated_storage = allocated_gb
+
     # Faults that are states of the API.
 
     def set_alarm(self, name: str, state: str, reason: str = "Set by the rehearsal.") -> None:
@@ -170,3 +208,7 @@ class Cloud:
                 raise KeyError(f"no alarm named {name}; there are: {known}")
             self.cloudwatch.set_alarm_state(name, reason, "{}", state)
         self.changed.set()
+
+
+def _text(value: bytes | str | None) -> str:
+    return value.decode() if isinstance(value, bytes) else value or ""

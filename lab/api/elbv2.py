@@ -1,9 +1,12 @@
 """Elastic Load Balancing v2: health as the balancer measures it, real draining, complete attributes, AWS's names."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from moto.core.responses import ActionResult
+from moto.elb import urls
+from moto.elb.models import ELBBackend
 from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer, FakeTargetGroup, elbv2_backends
 from moto.elbv2.responses import ELBV2Response
 from moto.moto_api._internal import mock_random
@@ -370,3 +373,11 @@ class LabELBv2Response(ELBV2Response):  # type: ignore[misc]
 
 
 LabELBv2Backend.responses = LabELBv2Response
+
+
+class LabELBBackend(ELBBackend):  # type: ignore[misc]
+    """The host name's first owner in moto, Classic Load Balancers: hands everything to the handler above."""
+
+    @property
+    def _url_module(self) -> Any:
+        return SimpleNamespace(url_bases=urls.url_bases, url_paths={"{0}/$": LabELBv2Response.dispatch})

@@ -3,16 +3,24 @@
 from moto.autoscaling.models import autoscaling_backends
 from moto.core.base_backend import BackendDict
 from moto.ec2.models import ec2_backends
+from moto.efs.models import efs_backends
+from moto.elb.models import elb_backends
 from moto.elbv2.models import elbv2_backends
+from moto.rds.models import rds_backends
 
 from lab.api.autoscaling.responses import LabAutoScalingBackend
 from lab.api.ec2.backend import LabEC2Backend
-from lab.api.elbv2 import LabELBv2Backend
+from lab.api.efs import LabEFSBackend
+from lab.api.elbv2 import LabELBBackend, LabELBv2Backend
+from lab.api.rds import LabRDSBackend
 
 REPLACED = (
     (autoscaling_backends, LabAutoScalingBackend),
     (ec2_backends, LabEC2Backend),
+    (efs_backends, LabEFSBackend),
+    (elb_backends, LabELBBackend),
     (elbv2_backends, LabELBv2Backend),
+    (rds_backends, LabRDSBackend),
 )
 
 
