@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
+
 from checkop import host_vendor
 from checkop.errors import CheckopError
 

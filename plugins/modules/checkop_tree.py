@@ -38,7 +38,11 @@ options:
     default: []
     suboptions:
       command: {description: The command and its arguments, type: list, elements: str, required: true}
-      paths: {description: A change below one of these paths calls for the command, type: list, elements: path, required: true}
+      paths:
+        description: A change below one of these paths calls for the command.
+        type: list
+        elements: path
+        required: true
 author: [CheckOP operations]
 """
 
@@ -54,7 +58,9 @@ RETURN = r"""
 changed_paths: {description: Paths of the entries that changed, type: list, elements: str, returned: always}
 """
 
+import grp
 import os
+import pwd
 import shlex
 import shutil
 import tempfile
@@ -83,7 +89,7 @@ class Tree(object):
                         self.changed_paths.append(entry["path"])
                 if not self.module.check_mode:
                     self._verify(verify)
-            except (EnvironmentError, LaidWrong) as error:
+            except (EnvironmentError, LayingError) as error:
                 self._put_back()
                 self.module.fail_json(
                     msg="%s; everything this task changed is as before" % to_native(error), changed=False
@@ -163,7 +169,7 @@ class Tree(object):
         if before["kind"] == "directory":
             return False
         if before["kind"] != "absent":
-            raise LaidWrong("%s is a %s, a directory is wanted there" % (path, before["kind"]))
+            raise LayingError("%s is a %s, a directory is wanted there" % (path, before["kind"]))
         self._diff(path, "absent", "directory")
         if not self.module.check_mode:
             self._parents(path)
@@ -176,7 +182,7 @@ class Tree(object):
         if before["kind"] == "link" and before["target"] == target:
             return False
         if before["kind"] == "directory":
-            raise LaidWrong("%s is a directory, a link is wanted there" % path)
+            raise LayingError("%s is a directory, a link is wanted there" % path)
         self._diff(path, before["target"] or before["kind"], target)
         if not self.module.check_mode:
             self._parents(path)
@@ -226,7 +232,7 @@ class Tree(object):
                 continue
             code, out, err = self.module.run_command(rule["command"])
             if code != 0:
-                raise LaidWrong(
+                raise LayingError(
                     "`%s` refuses the new configuration: %s"
                     % (" ".join(rule["command"]), (to_native(err) + to_native(out)).strip())
                 )
@@ -251,7 +257,7 @@ class Tree(object):
             os.chmod(path, before["mode"])
 
 
-class LaidWrong(Exception):
+class LayingError(Exception):
     """The host cannot be, or must not stay, as the entries say."""
 
 
@@ -283,16 +289,11 @@ def describe(path):
 
 def owners_exist(entry):
     """Return whether the entry's user and group are known on this host yet."""
-    import grp
-    import pwd
-
     try:
-        for name, find_number, find_name in (
-            (entry["owner"], pwd.getpwuid, pwd.getpwnam),
-            (entry["group"], grp.getgrgid, grp.getgrnam),
-        ):
-            if not name.isdigit():
-                find_name(name)
+        if not entry["owner"].isdigit():
+            pwd.getpwnam(entry["owner"])
+        if not entry["group"].isdigit():
+            grp.getgrnam(entry["group"])
     except KeyError:
         return False
     return True

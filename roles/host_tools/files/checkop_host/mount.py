@@ -7,6 +7,7 @@ import time
 
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 0.02
+_KILL_SECONDS = 0.5
 
 
 def is_mount_point(path, table):
@@ -42,15 +43,22 @@ def answers(path, timeout, probe=None):
             os._exit(0)
         except BaseException:  # The child ends here whatever happens.
             os._exit(1)
-    deadline = time.time() + timeout
+    status = _ended(child, timeout)
+    if status is None:
+        os.kill(child, signal.SIGKILL)
+        _ended(child, _KILL_SECONDS)
+    return status == 0
+
+
+def _ended(child, seconds):
+    """Return the exit status of a child that ends within so many seconds, or None."""
+    deadline = time.time() + seconds
     while time.time() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            return status == 0
+            return status
         time.sleep(_POLL_SECONDS)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, os.WNOHANG)
-    return False
+    return None
 
 
 def check(path, timeout, table_path="/proc/self/mounts"):

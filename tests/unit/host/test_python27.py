@@ -1,0 +1,83 @@
+"""The hosts' code must compile and work on Python 2.7; what proves it is Python 2.7."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab import containers
+from lab.errors import LabError
+from lab.host_image import build
+
+ROOT = Path(__file__).resolve().parents[3]
+MODULES = [ROOT / "plugins" / "modules" / name for name in ("checkop_tree.py", "checkop_units.py")]
+
+# What differs most between the two languages: text and bytes, integers, tar archives, urllib.
+WORK = r"""
+# -*- coding: utf-8 -*-
+from __future__ import unicode_literals
+import io, json, os, sys, tarfile, tempfile
+sys.path.insert(0, sys.argv[1])
+from checkop_host import cli, command, configure, environment, expiry, files, imds, mount, release, settings
+folder = tempfile.mkdtemp()
+text = environment.render({"NAME": "\u00e9\"$", "YES": environment.as_text(True)})
+assert files.replace_text(os.path.join(folder, "env"), text, 0o640)
+assert not files.replace_text(os.path.join(folder, "env"), text, 0o640)
+archive = os.path.join(folder, "a.tar.gz")
+bundle = tarfile.open(archive, "w:gz")
+info = tarfile.TarInfo(str("app.py")); info.size = 1
+bundle.addfile(info, io.BytesIO(b"1")); bundle.close()
+os.makedirs(os.path.join(folder, "releases"))
+store = release.Store(folder)
+assert store.install(archive, "1.0", release.checksum(archive), [sys.executable, "-m", "app"])
+assert configure.current_version(store.current) == "1.0"
+os.makedirs(os.path.join(folder, "archives"))
+open(os.path.join(folder, "archives", "old"), "w").close()
+os.utime(os.path.join(folder, "archives", "old"), (0, 0))
+assert expiry.expire(folder, [{"name": "archives", "keep_days": 1}], 10**9)[0].files == 1
+assert mount.answers(folder, 5)
+try:
+    imds.Metadata("http://127.0.0.1:9", 1).instance_id()
+except cli.HostError:
+    pass
+else:
+    raise AssertionError("an endpoint that nobody serves has answered")
+"""
+
+
+@pytest.fixture(scope="module")
+def python27() -> list[str]:
+    """Return the words that run Python 2.7 here, or in a container of the host image."""
+    program = shutil.which("python2.7")
+    if program and subprocess.run([program, "--version"], capture_output=True, check=False).returncode == 0:
+        return [program]
+    try:
+        environment = containers.environment()
+    except LabError as error:
+        pytest.skip(f"no python2.7 and no container engine: {error}")
+    image = build.reference()
+    known = subprocess.run(["podman", "image", "exists", image], env=os.environ | environment, check=False)
+    if known.returncode != 0:
+        pytest.skip("no python2.7, and the host image is not made yet; the role's scenarios run it too")
+    settings = [f"{name}={value}" for name, value in environment.items()]
+    podman = ["podman", "run", "--rm", "--network=none", "--log-driver=none", f"--volume={ROOT}:{ROOT}:ro"]
+    return ["env", *settings, *podman, "--entrypoint=/usr/bin/python2.7", image, "-B"]
+
+
+def test_all_that_runs_on_hosts_compiles(python27):
+    sources = [*sorted((ROOT / "roles/host_tools/files/checkop_host").glob("*.py")), *MODULES]
+    check = "import sys\nfor path in sys.argv[1:]: compile(open(path).read(), path, 'exec')"
+    done = subprocess.run([*python27, "-c", check, *map(str, sources)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(sources) > 10
+
+
+def test_the_program_works(python27):
+    done = subprocess.run(
+        [*python27, "-c", WORK, str(ROOT / "roles/host_tools/files")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
