@@ -33,7 +33,7 @@ source "amazon-ebs" "base_chop" {
   }
 
   instance_type        = local.facts.image_instance_type
-  iam_instance_profile = var.instance_profile != "" ? var.instance_profile : local.fleet_name
+  iam_instance_profile = var.instance_profile != "" ? var.instance_profile : local.profile
   run_tags             = local.builder_tags
   run_volume_tags      = local.builder_tags
 
@@ -58,9 +58,10 @@ source "amazon-ebs" "base_chop" {
     delete_on_termination = true
   }
 
-  communicator = "ssh"
-  ssh_username = local.facts.image_ssh_username
-  ssh_timeout  = var.ssh_timeout
+  communicator            = "ssh"
+  ssh_username            = local.facts.image_ssh_username
+  ssh_timeout             = var.ssh_timeout
+  temporary_key_pair_name = "checkop-bake-${local.run_id}-builder"
 
   aws_polling {
     delay_seconds = 2

@@ -1,5 +1,5 @@
 # The environment's facts, read from the inventory that the playbooks use. Plain values only: an expression of Ansible
-# cannot be evaluated here, but for the one suffix of names below.
+# cannot be evaluated here, but for the two that names are made of.
 
 locals {
   production = "${path.cwd}/inventory/production/group_vars/all"
@@ -18,7 +18,7 @@ locals {
 
 locals {
   image_prefix  = replace(local.facts.image_name_prefix, "{{ checkop_name_suffix }}", local.facts.checkop_name_suffix)
-  fleet_name    = replace(local.facts.fleet_name, "{{ checkop_name_suffix }}", local.facts.checkop_name_suffix)
+  profile       = replace(local.facts.fleet_role_name, "{{ checkop_environment }}", var.environment)
   source_ami_id = var.source_ami_id != "" ? var.source_ami_id : local.facts.image_source_id
   version       = var.application_version != "" ? var.application_version : local.facts.application_version
   stamp         = formatdate("YYYYMMDDhhmmss", timestamp())

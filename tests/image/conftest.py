@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from checkop import inventory
 
 if "CHECKOP_BUILDER_HOST" not in os.environ:

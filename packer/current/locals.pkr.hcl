@@ -1,0 +1,1 @@
+../locals.pkr.hcl

@@ -1,0 +1,2 @@
+# packer build -var-file=packer/production.pkrvars.hcl packer
+environment = "production"

@@ -1,0 +1,207 @@
+"""A bake from beginning to end: key, Packer, gates, publication; whatever goes wrong, nothing is left."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from checkop.bake import clones, gates, hub, key, leftovers, manifest, publication, template
+from checkop.provision import images, lookup
+from checkop.provision.images import IN_SERVICE, Source, published_images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from checkop.aws import Clients
+    from checkop.bake.gates import Passed
+    from checkop.bake.request import Request
+
+REPOSITORY = Path()
+
+
+@dataclass
+class Outcome:
+    """What a bake came to. `timings` are seconds by phase; `differences` compare with the image in service."""
+
+    image: str
+    key: str
+    skipped: bool = False
+    source_ami: str = ""
+    gates: list[Passed] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    differences: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Bake:
+    """One bake.
+
+    Parameters
+    ----------
+    clients:
+        Clients of the environment's region.
+    values:
+        The inventory's variables.
+    request:
+        What is to be baked.
+    operator_cidrs:
+        Addresses that reach builder and clones by ssh.
+    say:
+        Tells a person who waits.
+    """
+
+    clients: Clients
+    values: Mapping[str, Any]
+    request: Request
+    operator_cidrs: list[str]
+    say: Callable[[str], None]
+    run_id: str = field(default_factory=lambda: make_run_id(datetime.now(timezone.utc)))
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def plan(self) -> tuple[str, key.Key]:
+        """Return the AMI to start from and the bake key; changes nothing.
+
+        Raises
+        ------
+        CheckopError
+            No source AMI is found, or there is no running hub to copy.
+        """
+        if self.request.origin == "instance":
+            return "", key.Key("none", {"hub": hub.find(self.clients.ec2, self.values).instance_id})
+        pinned = self.request.source_ami_id or self.values["image_source_id"]
+        source = Source(pinned, self.values["image_source_owner"], self.values["image_source_name"])
+        ami = images.source_image(self.clients.ec2, source)
+        return ami, key.compute(REPOSITORY, self.values, self.request, ami)
+
+    def unchanged(self, digest: str) -> str:
+        """Return the verified image of the same key, or empty."""
+        if digest == "none" or self.request.force:
+            return ""
+        found = publication.verified_with_key(self.clients.ec2, self.values["checkop_environment"], digest)
+        return found["ImageId"] if found else ""
+
+    def run(self) -> Outcome:
+        """Bake, gate and publish, or find that nothing is to do.
+
+        Raises
+        ------
+        CheckopError
+            A step failed; everything that the bake had made is removed.
+        """
+        source, bake_key = self.plan()
+        existing = self.unchanged(bake_key.digest)
+        if existing:
+            prefix, tags = self.values["ssm_prefix"], self.values["aws_tags"]
+            publication.set_verified(self.clients.ssm, prefix, existing, tags)
+            return Outcome(existing, bake_key.digest, skipped=True, source_ami=source)
+        ec2 = self.clients.ec2
+        done = False
+        try:
+            outcome = self._make(source, bake_key)
+            done = True
+        finally:
+            if not done:
+                self.say("the bake did not end well: removing what it made")
+            removed = leftovers.clear(ec2, self.run_id, keep_image=done)
+            if self.request.origin == "instance":
+                removed += hub.remove_copy(ec2, self.run_id)
+            if not done:
+                self.say(f"removed: {', '.join(removed) or 'nothing was left'}")
+        return outcome
+
+    def _make(self, source: str, bake_key: key.Key) -> Outcome:
+        ec2, values = self.clients.ec2, self.values
+        tags: Mapping[str, str] = values["aws_tags"]
+        if self.request.origin == "instance":
+            with self._timed("copy of the hub"):
+                source = hub.copy(ec2, values, self.run_id)
+        vpc = lookup.vpc_id(ec2, values["network_name"], tags, check=False)
+        group = leftovers.make_security_group(ec2, self.run_id, vpc, self.operator_cidrs, tags)
+        with self._timed("packer"):
+            template.build(self.variables(source, bake_key.digest, group))
+        image, record = template.artifact(self.run_id)
+        passed = self._gate(image, group)
+        with self._timed("publication"):
+            described = publication.find_image(ec2, image)
+            facts = {"id": image, "name": described.get("Name", ""), "created": described.get("CreationDate", "")}
+            made = manifest.complete(record, image, {"inputs": bake_key.parts, "image": facts})
+            published = published_images(self.clients.ssm, values["ssm_prefix"])
+            publication.publish(ec2, self.clients.ssm, values["ssm_prefix"], image, tags)
+        return Outcome(
+            image,
+            bake_key.digest,
+            source_ami=source,
+            gates=passed,
+            timings=self.timings,
+            differences=self._compare(published.get(IN_SERVICE, ""), made),
+        )
+
+    def _gate(self, image: str, group: str) -> list[Passed]:
+        limit = float(self.values["image_gate_timeout_seconds"])
+        with tempfile.TemporaryDirectory(prefix="checkop-gate-") as folder, self._timed("gates"):
+            self.say(f"gates: booting {image} in {', '.join(self.values['fleet_zones'])}")
+            booted = clones.launch(
+                self.clients.ec2,
+                self.values,
+                image,
+                self.run_id,
+                security_group=group,
+                folder=Path(folder),
+                timeout_seconds=limit,
+            )
+            asked = gates.Gates(self.clients, self.values, booted, self.request.version, self.run_id)
+            return gates.ask_all(asked, self.say)
+
+    def _compare(self, in_service: str, made: Mapping[str, Any]) -> dict[str, Any]:
+        if not in_service:
+            return {}
+        before = manifest.load(in_service)
+        if before is None:
+            self.say(f"no manifest of {in_service}, which is in service, on this machine: nothing to compare with")
+            return {}
+        found = manifest.differences(before, made)
+        self.say(f"compared with {in_service}, which is in service:")
+        for line in manifest.lines(found):
+            self.say(line)
+        return manifest.as_json(found)
+
+    def variables(self, source: str, digest: str, security_group: str) -> dict[str, str | list[str]]:
+        """Return the values of packer/variables.pkr.hcl for this bake."""
+        given: dict[str, str | list[str]] = {
+            "environment": self.request.environment,
+            "application_version": self.request.version,
+            "source_ami_id": source,
+            "playbook": "bake" if self.request.origin == "source" else "bake_instance",
+            "git_revision": key.git_revision(REPOSITORY),
+            "bake_key": digest,
+            "run_id": self.run_id,
+            "security_group_ids": [security_group],
+            "operator_cidrs": self.operator_cidrs,
+        }
+        if self.request.archive:
+            given |= {"application_archive": self.request.archive, "application_archive_sha256": self.request.sha256}
+        return given
+
+    def _timed(self, phase: str) -> _Timer:
+        return _Timer(self.timings, phase)
+
+
+class _Timer:
+    def __init__(self, timings: dict[str, float], phase: str) -> None:
+        self._timings, self._phase, self._began = timings, phase, 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._timings[self._phase] = round(time.monotonic() - self._began, 2)
+
+
+def make_run_id(now: datetime) -> str:
+    """Return a mark for one bake: the time, and four digits against two in the same second."""
+    return f"{now:%Y%m%d%H%M%S}-{secrets.token_hex(2)}"

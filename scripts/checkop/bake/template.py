@@ -1,0 +1,138 @@
+"""Running Packer through packer.py: its output is streamed, its variables are ours, and an interrupt reaches it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packerpy import PackerExecutable
+
+from checkop.errors import CheckopError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+TEMPLATE = "packer"
+# Packer that reads required_plugins has a folder of its own (docs/bake.md).
+TEMPLATE_WITH_PLUGINS = "packer/current"
+FIRST_WITH_PLUGINS = (1, 9)
+# Packer ends its builder, key pair and security group when it is interrupted; on AWS that takes a minute or two.
+CANCEL_SECONDS = 300
+
+
+class Packer(PackerExecutable):  # type: ignore[misc]
+    """packer.py's executable, which here ends in order when this process is interrupted.
+
+    Output goes to this process's stderr as it comes: stdout is for data.
+    """
+
+    def __init__(self) -> None:
+        path = shutil.which("packer")
+        if path is None:
+            raise CheckopError("packer is not installed, or not on PATH: `make setup` installs it.")
+        # None is inherited: the build is seen while it runs. sys.stderr may be replaced by a test's, which has no file.
+        super().__init__(path, machine_readable=False, config={"stdout": _stderr(), "stderr": None})
+
+    def execute_cmd(self, packer_cmd: str, template: str | None = None, **kwargs: Any) -> tuple[int, Any, Any]:
+        """Run packer; an interrupt is handed on, so that Packer removes what it made.
+
+        Follows packer.py's own method, which keeps the process to itself.
+        """
+        command = [self.configuration[self.PATH], packer_cmd, *self._explode_args(**kwargs)]
+        command += [template] if template else []
+        # A session of its own, so that a terminal's Ctrl-C reaches it once, through us.
+        with subprocess.Popen(
+            command,
+            stdout=self.configuration["stdout"],
+            stderr=self.configuration["stderr"],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            try:
+                process.wait()
+            except BaseException:
+                self.cancel(process)
+                raise
+        return process.returncode, None, None
+
+    @staticmethod
+    def cancel(process: subprocess.Popen[Any]) -> None:
+        """Have Packer clean up, and kill it if it does not end."""
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=CANCEL_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _stderr() -> Any:
+    try:
+        return sys.stderr.fileno()
+    except OSError:
+        return None
+
+
+def version_of(text: str) -> tuple[int, int]:
+    """Read major and minor number of ``Packer v1.6.6``.
+
+    Raises
+    ------
+    CheckopError
+        The text names no version.
+    """
+    words = [word for word in text.split() if word.startswith("v") and word[1:2].isdigit()]
+    if not words:
+        raise CheckopError(f"packer does not tell its version; `packer version` printed {text!r}.")
+    major, minor, *_ = words[0][1:].split(".")
+    return int(major), int(minor)
+
+
+def folder() -> str:
+    """Return the template's folder for the Packer that is installed."""
+    path = shutil.which("packer")
+    if path is None:
+        raise CheckopError("packer is not installed, or not on PATH: `make setup` installs it.")
+    printed = subprocess.run([path, "version"], capture_output=True, text=True, check=True).stdout
+    return TEMPLATE_WITH_PLUGINS if version_of(printed) >= FIRST_WITH_PLUGINS else TEMPLATE
+
+
+def build(variables: Mapping[str, str | Sequence[str]]) -> None:
+    """Run ``packer build``.
+
+    Parameters
+    ----------
+    variables:
+        Values of packer/variables.pkr.hcl; a list becomes HCL's.
+
+    Raises
+    ------
+    CheckopError
+        The build failed; Packer has said why and removed what it made.
+    """
+    given = {name: value if isinstance(value, str) else json.dumps(list(value)) for name, value in variables.items()}
+    status, _, _ = Packer().build(folder(), color="false", var=given)
+    if status != 0:
+        raise CheckopError(
+            "packer build failed: the reason stands above. No image was made, and what the build had made is removed."
+        )
+
+
+def artifact(run_id: str, images: Path = Path("build/images")) -> tuple[str, Path]:
+    """Return the AMI of a run and the folder of its record, from the manifest post-processor's files.
+
+    Raises
+    ------
+    CheckopError
+        No record has this run.
+    """
+    for record in images.glob("*/packer.json"):
+        for made in json.loads(record.read_text(encoding="utf-8"))["builds"]:
+            if (made.get("custom_data") or {}).get("run_id") == run_id:
+                # region:ami, comma-separated where the image is copied; the first is the region of the build.
+                return made["artifact_id"].split(",")[0].split(":")[1], record.parent
+    raise CheckopError(f"packer build ended well, but {images}/*/packer.json has no image of run {run_id}.")

@@ -1,0 +1,112 @@
+"""`checkop bake`: make a tested AMI of one application version, or find that it exists."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from checkop import inventory
+from checkop.aws import Clients, guard
+from checkop.bake import request as requests
+from checkop.bake.run import Bake, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAME = "bake"
+HELP = "Bake the base-chop AMI with Packer, pass it through its gates and publish it."
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("-i", "--inventory", type=Path, default=Path("inventory/rehearsal"), help="inventory folder")
+    parser.add_argument("--version", default="", help="application version, for example 1.4.0")
+    parser.add_argument("--archive", default="", help="the release: a path, s3://bucket/key or https address")
+    parser.add_argument("--sha256", default="", help="SHA-256 of the archive")
+    parser.add_argument(
+        "--from",
+        dest="origin",
+        choices=["source", "instance"],
+        default="source",
+        help="from the CentOS 7 AMI and the roles (source), or from a copy of the running hub (instance)",
+    )
+    parser.add_argument("--source-ami", default="", help="AMI to start from instead of the inventory's")
+    parser.add_argument("--operator-cidr", action="append", default=[], help="address that may reach the builder")
+    parser.add_argument("--force", action="store_true", help="bake even if a verified image has the same key")
+    parser.add_argument("--dry-run", action="store_true", help="tell what would be baked, and change nothing")
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Bake."""
+    values = inventory.load(args.inventory)
+    request = requests.make(
+        args.inventory,
+        values,
+        version=args.version,
+        archive=args.archive,
+        sha256=args.sha256,
+        origin=args.origin,
+        source_ami_id=args.source_ami,
+        force=args.force,
+    )
+    clients = Clients(values["aws_region"])
+    guard(clients, values["aws_account_id"], values["aws_endpoint_url"])
+    bake = Bake(clients, values, request, args.operator_cidr or values["perimeter_administrator_cidrs"], say)
+    if args.dry_run:
+        return _dry_run(bake, as_json=args.json)
+    with termination_is_an_interrupt():
+        outcome = bake.run()
+    _print(outcome, as_json=args.json)
+    return 0
+
+
+def say(text: str) -> None:
+    """Tell the person who waits."""
+    sys.stderr.write(f"checkop bake: {text}\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def termination_is_an_interrupt() -> Iterator[None]:
+    """Let SIGTERM end the bake as Ctrl-C does, so that everything it made is removed."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _dry_run(bake: Bake, *, as_json: bool) -> int:
+    source, key = bake.plan()
+    existing = bake.unchanged(key.digest)
+    if as_json:
+        data = {"key": key.digest, "parts": key.parts, "source_ami": source, "image": existing or None}
+        sys.stdout.write(json.dumps(data, indent=2) + "\n")
+        return 0
+    for name, digest in key.parts.items():
+        sys.stdout.write(f"{name:<28} {digest[:16]}\n")
+    verdict = f"nothing to bake: {existing} is verified and has it" if existing else "would bake"
+    sys.stdout.write(f"{'bake key':<28} {key.digest[:16]}: {verdict}\n")
+    return 0
+
+
+def _print(outcome: Outcome, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(outcome), indent=2) + "\n")
+        return
+    if outcome.skipped:
+        sys.stdout.write(f"{outcome.image} is verified and has the same inputs (key {outcome.key[:16]}): not baked\n")
+        return
+    timings = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in outcome.timings.items())
+    sys.stdout.write(f"{outcome.image} is verified and published ({timings})\n")
