@@ -29,13 +29,17 @@ INCLUDE = (
         "lsof",
         "less",
         "libnss-myhostname",
+        "netbase",
+        "kmod",
+        "acl",
     ),
     *("xz-utils", "bzip2", "unzip", "zip"),
     # Libraries of the programs that the package repository carries (packages.py).
     *("libpcre3", "libseccomp2", "libedit2", "libwrap0", "libauparse0"),
+    *("python3-dbus", "python3-gi", "python3-nftables", "python3-slip-dbus"),
 )
 # Debian packages whose programs the package repository carries; downloaded, not installed.
-DOWNLOAD = ("nginx-core", "nginx-common", "chrony", "stunnel4", "auditd")
+DOWNLOAD = ("nginx-core", "nginx-common", "chrony", "stunnel4", "auditd", "firewalld", "python3-firewall")
 
 _LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
 

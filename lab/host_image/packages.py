@@ -72,6 +72,58 @@ OFFERED = (
         ),
         requires=("stunnel",),
     ),
+    Package(
+        name="amazon-cloudwatch-agent",
+        version="1.247358.0",
+        summary="Stand-in for the Amazon CloudWatch agent",
+        folders=(
+            ("/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d", "0755 root root"),
+            ("/opt/aws/amazon-cloudwatch-agent/logs", "0755 root root"),
+            ("/opt/aws/amazon-cloudwatch-agent/logs/state", "0755 root root"),
+            ("/opt/aws/amazon-cloudwatch-agent/var", "0755 root root"),
+        ),
+        user="cwagent",
+    ),
+    Package(
+        name="audit",
+        summary="Audit daemon and its tools (Debian's build); a container has no audit system of its own to run it on",
+        debian=(
+            (
+                "auditd",
+                (
+                    *_same("/sbin/auditd", "/sbin/auditctl", "/sbin/augenrules", "/sbin/ausearch", "/sbin/aureport"),
+                    ("/etc/audit/auditd.conf", "/etc/audit/auditd.conf"),
+                ),
+            ),
+        ),
+        folders=(
+            ("/etc/audit/rules.d", "0750 root root"),
+            ("/etc/audit/plugins.d", "0750 root root"),
+            ("/var/log/audit", "0700 root root"),
+        ),
+    ),
+    Package(
+        name="firewalld",
+        summary="Firewall daemon and its tools (Debian's build)",
+        debian=(
+            (
+                "firewalld",
+                (
+                    *_same("/usr/sbin/firewalld", "/usr/bin/firewall-cmd", "/usr/bin/firewall-offline-cmd"),
+                    *_same("/etc/firewalld/firewalld.conf", "/usr/lib/firewalld"),
+                    *_same("/usr/share/dbus-1/system.d/FirewallD.conf"),
+                ),
+            ),
+            ("python3-firewall", _same("/usr/lib/python3/dist-packages/firewall")),
+        ),
+        folders=(("/etc/firewalld", "0750 root root"), ("/etc/firewalld/zones", "0750 root root")),
+    ),
+    Package(
+        name="yum-plugin-versionlock",
+        version="1.1.31",
+        summary="Stand-in for yum's versionlock plugin: a dnf plugin that obeys the same list",
+        folders=(("/etc/yum/pluginconf.d", "0755 root root"),),
+    ),
 )
 
 # CentOS package name -> Debian package that does its work in the base image. They are in the RPM database from the
@@ -89,6 +141,7 @@ INSTALLED = {
     "glibc-common": "locales",
     "gnupg2": "gnupg",
     "iproute": "iproute2",
+    "libselinux-python": "libselinux1",
     "logrotate": "logrotate",
     "lsof": "lsof",
     "openssh": "openssh-client",
@@ -96,6 +149,7 @@ INSTALLED = {
     "openssh-server": "openssh-server",
     "openssl": "openssl",
     "pam": "libpam-modules",
+    "policycoreutils-python": "libselinux1",
     "procps-ng": "procps",
     "psmisc": "psmisc",
     "python": "python2.7",
@@ -111,6 +165,7 @@ INSTALLED = {
     "util-linux": "util-linux",
     "xz": "xz-utils",
     "yum": "dnf",
+    "yum-utils": "dnf",
     "zip": "zip",
 }
 

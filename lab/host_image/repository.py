@@ -101,7 +101,7 @@ def _build(package: Package, debs: Path, work: Path, output: Path) -> None:
         for source, destination in files:
             target = tree / destination.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(unpacked / source.lstrip("/"), target, follow_symlinks=True)
+            _copy(unpacked / source.lstrip("/"), target, debian)
     own = TREES / package.name
     if own.is_dir():
         shutil.copytree(own, tree, dirs_exist_ok=True, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
@@ -125,6 +125,15 @@ def _build(package: Package, debs: Path, work: Path, output: Path) -> None:
         files="\n".join(listed),
     )
     _rpmbuild(package.name, spec, work, output)
+
+
+def _copy(found: Path, target: Path, debian: str) -> None:
+    if found.is_dir():
+        shutil.copytree(found, target, symlinks=True)
+    elif found.is_file():
+        shutil.copy2(found, target)
+    else:
+        raise LabError(f"Debian's package {debian} no longer has {found.name}: mend lab/host_image/packages.py.")
 
 
 def _build_installed(debs: Path, work: Path, output: Path) -> None:
