@@ -60,11 +60,13 @@ def publish(client: Any) -> str:
         RootDeviceName="/dev/sda1",
         BlockDeviceMappings=[{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 8}}],
     )["ImageId"]
+    client("iam").create_instance_profile(InstanceProfileName="checkop-host")
     ec2.create_launch_template(
         LaunchTemplateName="AUTOChOp",
         LaunchTemplateData={
             "ImageId": image,
             "InstanceType": "t3.xlarge",
+            "IamInstanceProfile": {"Name": "checkop-host"},
             "TagSpecifications": [{"ResourceType": "instance", "Tags": tags}],
         },
     )
@@ -114,9 +116,7 @@ def serve(container: str, state_file: Path) -> None:
     def latest(asked: str) -> dict[str, Any] | None:
         for instance in cloud.instances():
             if instance.instance_id == asked:
-                tree = metadata.tree(instance, account=ACCOUNT, region=REGION, credentials=CREDENTIALS)
-                tree["meta-data"]["iam"] = metadata._iam("profile/checkop-host", CREDENTIALS, instance.launch_time)
-                return tree
+                return metadata.tree(instance, account=ACCOUNT, region=REGION, credentials=CREDENTIALS)
         return None
 
     port = metadata.MetadataService(latest).listen(instance_id)
