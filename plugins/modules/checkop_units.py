@@ -12,6 +12,7 @@ short_description: Have systemd units enabled and running
 description:
   - Asks systemd about all units at once, which takes as long as asking about one, and changes those that differ.
   - A unit whose conditions forbid it here (C(ConditionVirtualization=) and others, systemd.unit(5)) is left inactive.
+  - Unit files that changed are read anew first, if systemd says of a unit that it needs that.
 options:
   units:
     description: The units and how they should be.
@@ -21,7 +22,10 @@ options:
     suboptions:
       name: {description: Name of the unit with its suffix, type: str, required: true}
       enabled: {description: Whether it starts at boot; left alone if not given, type: bool}
-      state: {description: Whether it runs now; left alone if not given, type: str, choices: [started, stopped]}
+      state:
+        description: What it should do now; left alone if not given. C(restarted) and C(reloaded) always act.
+        type: str
+        choices: [started, stopped, restarted, reloaded]
       masked: {description: Whether it can be started at all; left alone if not given, type: bool}
 author: [CheckOP operations]
 """
@@ -41,7 +45,7 @@ actions: {description: What was done, or would be in check mode, type: list, ele
 from ansible.module_utils._text import to_native
 from ansible.module_utils.basic import AnsibleModule
 
-PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "ConditionResult")
+PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "ConditionResult", "NeedDaemonReload")
 
 
 class Systemd(object):
@@ -67,6 +71,16 @@ class Systemd(object):
         out = self.call("show", "--property=" + ",".join(PROPERTIES), "--", *names)
         return [dict(line.split("=", 1) for line in block.splitlines()) for block in out.strip().split("\n\n")]
 
+    def read_units_anew(self, shown):
+        """Read the unit files again if one of the shown units needs that; return whether it was done.
+
+        A unit that another one names before its file is laid stays unknown (systemd 219) until files are read again.
+        """
+        if any(unit.get("NeedDaemonReload") == "yes" or unit.get("LoadState") == "not-found" for unit in shown):
+            self.call("daemon-reload")
+            return True
+        return False
+
 
 def wanted_actions(unit, now):
     """Return the words of systemctl that bring a unit from its properties `now` to what is wanted.
@@ -86,6 +100,8 @@ def wanted_actions(unit, now):
             actions.append("enable" if unit["enabled"] else "disable")
     if unit["state"] == "started" and now.get("ActiveState") not in ("active", "reloading", "activating"):
         actions.append("start")
+    if unit["state"] in ("restarted", "reloaded"):
+        actions.append("restart" if unit["state"] == "restarted" else "reload-or-restart")
     if unit["state"] == "stopped" and now.get("ActiveState") not in ("inactive", "failed"):
         actions.append("stop")
     return actions
@@ -102,7 +118,7 @@ def main():
                 "options": {
                     "name": {"type": "str", "required": True},
                     "enabled": {"type": "bool"},
-                    "state": {"type": "str", "choices": ["started", "stopped"]},
+                    "state": {"type": "str", "choices": ["started", "stopped", "restarted", "reloaded"]},
                     "masked": {"type": "bool"},
                 },
             }
@@ -112,14 +128,17 @@ def main():
     systemd, done = Systemd(module), []
     units = module.params["units"]
     names = [unit["name"] for unit in units]
-    for unit, now in zip(units, systemd.show(names)):
+    shown = systemd.show(names)
+    if not module.check_mode and systemd.read_units_anew(shown):
+        shown = systemd.show(names)
+    for unit, now in zip(units, shown):
         for action in wanted_actions(unit, now):
             if module.check_mode:
                 done.append("%s %s" % (action, unit["name"]))
                 continue
             systemd.call(action, unit["name"])
             # Of a start that its conditions forbid, systemd says nothing but this.
-            if action == "start" and systemd.show([unit["name"]])[0].get("ConditionResult") == "no":
+            if action == "start" and systemd.show([unit["name"]])[0].get("ConditionResult", "NeedDaemonReload") == "no":
                 continue
             done.append("%s %s" % (action, unit["name"]))
     module.exit_json(changed=bool(done), actions=done)
