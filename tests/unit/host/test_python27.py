@@ -14,7 +14,10 @@ from lab.errors import LabError
 from lab.host_image import build
 
 ROOT = Path(__file__).resolve().parents[3]
-MODULES = [ROOT / "plugins" / "modules" / name for name in ("checkop_tree.py", "checkop_units.py")]
+MODULES = [
+    *(ROOT / "plugins" / "modules" / name for name in ("checkop_tree.py", "checkop_units.py")),
+    *sorted(ROOT.glob("roles/*/library/*.py")),
+]
 
 # What differs most between the two languages: text and bytes, integers, tar archives, urllib.
 WORK = r"""
