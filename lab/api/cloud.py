@@ -9,7 +9,6 @@ from typing import Any
 from moto.acm.models import acm_backends
 from moto.autoscaling.models import autoscaling_backends
 from moto.cloudwatch.models import cloudwatch_backends
-from moto.core.base_backend import BackendDict
 from moto.ec2.models import ec2_backends
 from moto.efs.models import efs_backends
 from moto.elbv2.models import elbv2_backends
@@ -60,7 +59,7 @@ class Cloud:
     def stop(self) -> None:
         """Stop serving and forget everything; no error when it is stopped."""
         self._server.stop()
-        BackendDict.reset()
+        registry.remove()
         context.leave(self._context)
 
     # Moving on.
@@ -161,17 +160,7 @@ class Cloud:
     def certificates(self) -> list[views.Certificate]:
         """Return every certificate of ACM whose private key is known: the imported ones."""
         with self._context.lock:
-            return [
-                views.Certificate(
-                    arn=certificate.arn,
-                    domain=certificate.common_name,
-                    certificate=_text(certificate.cert),
-                    private_key=_text(certificate.key),
-                    chain=_text(certificate.chain),
-                )
-                for certificate in self.acm._certificates.values()  # noqa: SLF001 - moto's only place for them
-                if certificate.type == "IMPORTED"
-            ]
+            return list(self.acm.view())
 
     def file_systems(self) -> list[views.FileSystem]:
         """Return every file system with its mount targets and access points."""
@@ -208,7 +197,3 @@ class Cloud:
                 raise KeyError(f"no alarm named {name}; there are: {known}")
             self.cloudwatch.set_alarm_state(name, reason, "{}", state)
         self.changed.set()
-
-
-def _text(value: bytes | str | None) -> str:
-    return value.decode() if isinstance(value, bytes) else value or ""

@@ -46,6 +46,23 @@ def set_state(instance: Instance, name: str, reason: str = "") -> None:
 class InstanceMixin:
     """The part of the EC2 backend that deals with instances."""
 
+    reservations: dict[str, Reservation]
+
+    def get_instance_by_id(self, instance_id: str) -> Instance | None:
+        """Return an instance, or None; looked up, because groups and target groups ask for each of theirs all the time."""
+        index: dict[str, Instance] = self.__dict__.setdefault("instance_index", {})
+        if instance_id not in index:
+            index.clear()
+            index.update({i.id: i for r in self.reservations.values() for i in r.instances})
+        return index.get(instance_id)
+
+    def get_instance(self, instance_id: str) -> Instance:
+        """Return an instance; refused with InvalidInstanceID.NotFound."""
+        instance = self.get_instance_by_id(instance_id)
+        if instance is None:
+            raise Refusal("InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' does not exist")
+        return instance
+
     def run_instances(
         self, image_id: str | None, count: int, user_data: Any, security_group_names: list[str], **kwargs: Any
     ) -> Reservation:
@@ -186,14 +203,16 @@ class InstanceMixin:
         instance.ended_at = context.now()
 
     def _forget_old(self) -> None:
-        reservations: dict[str, Reservation] = self.reservations  # type: ignore[attr-defined]
         limit = context.now() - FORGET_SECONDS
-        for key, reservation in list(reservations.items()):
-            reservation.instances = [
+        for key, reservation in list(self.reservations.items()):
+            kept = [
                 i for i in reservation.instances if i.state != "terminated" or getattr(i, "ended_at", limit) >= limit
             ]
-            if not reservation.instances:
-                del reservations[key]
+            if len(kept) < len(reservation.instances):
+                reservation.instances = kept
+                self.__dict__.pop("instance_index", None)
+            if not kept:
+                del self.reservations[key]
 
     def impaired(self, instance: Instance) -> bool:
         """Return whether a status check of a running instance fails."""
