@@ -32,10 +32,14 @@ def test_both_versions_served_and_the_first_again(summary):
 
 
 def test_the_ledger_tells_the_story(summary):
-    results = [(entry["kind"], entry["result"]) for entry in summary["releases"]]
-    assert results == [("rollout", "successful"), ("rollout", "successful"), ("rollback", "successful")]
-    first, second, back = summary["releases"]
+    back, second, first = summary["releases"]  # the newest first
+    assert [(entry["operation"], entry["result"]) for entry in (first, second, back)] == [
+        ("rollout", "succeeded"),
+        ("rollout", "succeeded"),
+        ("rollback", "succeeded"),
+    ]
     assert first["image"] == back["image"] != second["image"]
+    assert (first["application_version"], second["application_version"]) == ("1.0.0", "1.1.0")
 
 
 def test_it_is_quick(summary):
