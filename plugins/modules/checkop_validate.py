@@ -1,0 +1,41 @@
+#!/usr/bin/python
+"""Ansible module: refuse inventory data that cannot work."""
+
+DOCUMENTATION = r"""
+module: checkop_validate
+short_description: Refuse inventory data that cannot work, before the first call to AWS
+description:
+  - Checks names, values and how they fit together; each finding names variable, what was found, what is allowed, and
+    the mend. Changes nothing and sends nothing.
+options:
+  variables: {description: Variable name to value, type: dict, required: true}
+author: [CheckOP operations]
+"""
+
+EXAMPLES = r"""
+- name: Refuse what cannot work
+  checkop_validate:
+    variables: {fleet_min_size: 2, fleet_max_size: 4}
+"""
+
+RETURN = r""" # """
+
+from ansible.module_utils.basic import AnsibleModule
+
+from checkop.validate import report, validate
+
+
+def main() -> None:
+    """Validate, and fail with all findings at once."""
+    module = AnsibleModule(
+        argument_spec={"variables": {"type": "dict", "required": True}},
+        supports_check_mode=True,
+    )
+    findings = validate(module.params["variables"])
+    if findings:
+        module.fail_json(msg=report(findings))
+    module.exit_json(changed=False)
+
+
+if __name__ == "__main__":
+    main()

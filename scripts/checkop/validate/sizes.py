@@ -1,0 +1,132 @@
+"""Numbers that have to fit together: fleet, storage, health checks, rollouts."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from checkop.validate.finding import Finding
+from checkop.validate.network import repeated
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# CreateDBInstance: the ceiling of storage autoscaling lies at least this much above the allocation.
+CEILING_PERCENT = 110
+# From small to large.
+WORDS = ("min", "desired", "max")
+
+
+def check_sizes(data: Mapping[str, Any]) -> list[Finding]:
+    """Check what two or more numbers say together."""
+    return [*_fleet(data), *_database(data), *_balancer(data), *_rollout(data), *_names(data)]
+
+
+def _fleet(data: Mapping[str, Any]) -> list[Finding]:
+    findings = _span({word: (f"fleet_{word}_size", int(data[f"fleet_{word}_size"])) for word in WORDS})
+    limit = int(data["fleet_max_size"])
+    for action in data["fleet_scheduled_actions"]:
+        where = f"fleet_scheduled_actions: {action['name']}"
+        findings += _span({word: (f"{where} {word}_size", int(action[f"{word}_size"])) for word in WORDS})
+        if int(action["max_size"]) > limit:
+            findings.append(
+                Finding(
+                    f"{where} max_size",
+                    str(action["max_size"]),
+                    f"at most fleet_max_size {limit}, the number of Elastic IP addresses in the pool",
+                    "Lower it, or raise fleet_max_size",
+                )
+            )
+    return findings + repeated(
+        "fleet_scheduled_actions", [action["name"] for action in data["fleet_scheduled_actions"]]
+    )
+
+
+def _span(sizes: Mapping[str, tuple[str, int]]) -> list[Finding]:
+    findings = []
+    for small, large in itertools.pairwise(WORDS):
+        (below, low), (variable, high) = sizes[small], sizes[large]
+        if low > high:
+            mend = f"Raise {variable.split(' ')[-1]}, or lower {below.split(' ')[-1]}"
+            findings.append(Finding(variable, str(high), f"at least {below.split(' ')[-1]} {low}", mend))
+    return findings
+
+
+def _database(data: Mapping[str, Any]) -> list[Finding]:
+    allocated, ceiling = int(data["database_allocated_storage_gb"]), int(data["database_max_allocated_storage_gb"])
+    least = -(-allocated * CEILING_PERCENT // 100)
+    if ceiling >= least:
+        return []
+    return [
+        Finding(
+            "database_max_allocated_storage_gb",
+            f"{ceiling} GB",
+            f"at least {least} GB, a tenth above database_allocated_storage_gb {allocated}",
+            "Raise the ceiling; storage that has grown is never shrunk",
+        )
+    ]
+
+
+def _balancer(data: Mapping[str, Any]) -> list[Finding]:
+    findings = []
+    interval, timeout = int(data["balancer_health_interval_seconds"]), int(data["balancer_health_timeout_seconds"])
+    # ModifyTargetGroup refuses anything else.
+    if timeout >= interval:
+        findings.append(
+            Finding(
+                "balancer_health_timeout_seconds",
+                f"{timeout} s",
+                f"less than balancer_health_interval_seconds {interval}",
+                "Shorten the timeout, or lengthen the interval",
+            )
+        )
+    if bool(data["balancer_certificate_file"]) != bool(data["balancer_certificate_key_file"]):
+        findings.append(
+            Finding(
+                "balancer_certificate_file",
+                "one of certificate and key",
+                "both files, or neither",
+                "Name the file that is missing, or empty both to have ACM issue one",
+            )
+        )
+    zones = data["fleet_zones"]
+    return findings + repeated("fleet_zones", zones)
+
+
+def _rollout(data: Mapping[str, Any]) -> list[Finding]:
+    findings = []
+    for prefix in ("rollout", "fleet_maintenance"):
+        low, high = int(data[f"{prefix}_min_healthy_percent"]), int(data[f"{prefix}_max_healthy_percent"])
+        if high <= low or high - low > 100:  # noqa: PLR2004 - StartInstanceRefresh: the difference is at most 100
+            findings.append(
+                Finding(
+                    f"{prefix}_max_healthy_percent",
+                    str(high),
+                    f"more than {prefix}_min_healthy_percent {low} by at most 100",
+                    "Move one of the two",
+                )
+            )
+    for variable in ("rollout_checkpoints", "rollout_weights"):
+        steps = [int(step) for step in data[variable]]
+        if steps != sorted(set(steps)) or steps[-1] != 100:  # noqa: PLR2004 - per cent
+            findings.append(
+                Finding(variable, str(steps), "rising percentages of which the last is 100", "Put them in order")
+            )
+    return findings
+
+
+def _names(data: Mapping[str, Any]) -> list[Finding]:
+    findings = repeated("storage_folders", [folder["name"] for folder in data["storage_folders"]])
+    findings += repeated("monitoring_log_groups", [group["name"] for group in data["monitoring_log_groups"]])
+    tags = data["aws_tags"]
+    environment = data["checkop_environment"]
+    if tags.get("checkop:environment") != environment:
+        findings.append(
+            Finding(
+                "aws_tags: checkop:environment",
+                repr(tags.get("checkop:environment")),
+                f"checkop_environment {environment!r}, which marks what this environment owns",
+                "Write checkop:environment: '{{ checkop_environment }}'",
+            )
+        )
+    return findings
