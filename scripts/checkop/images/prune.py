@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from checkop.bake.publication import snapshots_of
 from checkop.images.catalog import PRUNE_TAG, moment
 
 if TYPE_CHECKING:
@@ -79,23 +81,20 @@ def plan(amis: Iterable[Ami], reasons: Mapping[str, list[str]], *, keep: int, no
 def shared_snapshots(ec2: EC2Client, image_id: str, snapshots: Iterable[str]) -> dict[str, str]:
     """Return those snapshots that somebody else uses, with who: another image, or accounts they are shared with.
 
-    Follows EC2 DescribeImages (filter block-device-mapping.snapshot-id) and DescribeSnapshotAttribute.
+    Follows EC2 DescribeImages and DescribeSnapshotAttribute (createVolumePermission).
     """
-    shared = {}
+    users: dict[str, list[str]] = defaultdict(list)
+    for page in ec2.get_paginator("describe_images").paginate(Owners=["self"], IncludeDeprecated=True):
+        for image in page["Images"]:
+            if image["ImageId"] != image_id:
+                for snapshot_id in snapshots_of(image):
+                    users[snapshot_id].append(f"image {image['ImageId']}")
     for snapshot_id in snapshots:
-        filters: list[Any] = [{"Name": "block-device-mapping.snapshot-id", "Values": [snapshot_id]}]
-        pages = ec2.get_paginator("describe_images").paginate(Owners=["self"], IncludeDeprecated=True, Filters=filters)
-        others = [image["ImageId"] for page in pages for image in page["Images"] if image["ImageId"] != image_id]
         attribute = ec2.describe_snapshot_attribute(SnapshotId=snapshot_id, Attribute="createVolumePermission")
-        holders = [
-            permission.get("UserId") or f"group {permission.get('Group')}"
-            for permission in attribute.get("CreateVolumePermissions", [])
-        ]
-        if others or holders:
-            shared[snapshot_id] = ", ".join(
-                [f"image {name}" for name in others] + [f"shared with {h}" for h in holders]
-            )
-    return shared
+        for permission in attribute.get("CreateVolumePermissions", []):
+            holder = permission.get("UserId") or f"group {permission.get('Group')}"
+            users[snapshot_id].append(f"shared with {holder}")
+    return {snapshot_id: ", ".join(users[snapshot_id]) for snapshot_id in snapshots if users[snapshot_id]}
 
 
 class Pruner:
