@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,19 +47,23 @@ class Packer(PackerExecutable):  # type: ignore[misc]
         """
         command = [self.configuration[self.PATH], packer_cmd, *self._explode_args(**kwargs)]
         command += [template] if template else []
-        # A session of its own, so that a terminal's Ctrl-C reaches it once, through us.
-        with subprocess.Popen(
-            command,
-            stdout=self.configuration["stdout"],
-            stderr=self.configuration["stderr"],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        ) as process:
-            try:
-                process.wait()
-            except BaseException:
-                self.cancel(process)
-                raise
+        with tempfile.TemporaryDirectory(prefix="checkop-packer-") as folder:
+            # Packer 1.6.6 leaves the builder's temporary key in its folder for temporary files.
+            environment = {**os.environ, "TMPDIR": folder, "PATH": search_path(), "CHECKPOINT_DISABLE": "1"}
+            # A session of its own, so that a terminal's Ctrl-C reaches it once, through us.
+            with subprocess.Popen(
+                command,
+                env=environment,
+                stdout=self.configuration["stdout"],
+                stderr=self.configuration["stderr"],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            ) as process:
+                try:
+                    process.wait()
+                except BaseException:
+                    self.cancel(process)
+                    raise
         return process.returncode, None, None
 
     @staticmethod
@@ -68,6 +74,11 @@ class Packer(PackerExecutable):  # type: ignore[misc]
             process.wait(timeout=CANCEL_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def search_path() -> str:
+    """Return PATH with the folder of this interpreter first: Packer calls ansible-playbook and python3 from there."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
 
 def _stderr() -> Any:
