@@ -34,6 +34,9 @@ def forward(settings: Settings, checkpoints: Sequence[int]) -> dict[str, Any]:
         wait = settings.manual and len(checkpoints) > 1
         chosen["CheckpointPercentages"] = list(checkpoints)
         chosen["CheckpointDelay"] = MANUAL_DELAY_SECONDS if wait else settings.checkpoint_delay_seconds
+        if not wait:
+            # The rest at 100 percent is part of the soak.
+            chosen["BakeTime"] = max(0, settings.soak_seconds - settings.checkpoint_delay_seconds)
     if settings.alarms:
         chosen["AlarmSpecification"] = {"Alarms": list(settings.alarms)}
     return chosen

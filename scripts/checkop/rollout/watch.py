@@ -233,6 +233,7 @@ def _under_way(observation: Observation, entry: Entry, memory: Memory, settings:
             f"nothing has come forward for {idle:.0f} s (rollout_step_timeout_seconds): {describe(observation, entry)}",
         )
     if refresh.status == "Baking" or refresh.percentage >= ALL:
+        memory.full_since = now if memory.full_since is None else memory.full_since
         return Decision(Act.WAIT, "all instances are new; Auto Scaling watches the alarms until the soak is over")
     if held(observation, refresh):
         return Decision(
@@ -283,7 +284,7 @@ def _replaced(observation: Observation, entry: Entry, memory: Memory, settings: 
     if left > 0 and entry.operation == "rollout":
         if ALL not in memory.checked:
             return Decision(Act.CHECK, "all instances are new", percent=ALL)
-        return Decision(Act.WAIT, f"soak: {left:.0f} s more under real traffic before it counts as good")
+        return Decision(Act.WAIT, f"soak: {settings.soak_seconds} s under real traffic before it counts as good")
     # Checked again at the very end, so that what the ledger says was true when it was written.
     if memory.check_failing_since is not None or ALL + 1 not in memory.checked:
         return Decision(Act.CHECK, "the last check before it counts as good", percent=ALL + 1)
