@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,9 +55,9 @@ def parse_ports(value: object, where: str) -> Ports:
     text = str(value)
     if text in words:
         return words[text]
-    low, _, high = text.partition("-")
-    if low.isdigit() and (high or low).isdigit():
-        ports = Ports(int(low), int(high or low))
+    found = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", text)
+    if found:
+        ports = Ports(int(found[1]), int(found[2] or found[1]))
         if ports.low <= ports.high <= HIGHEST_PORT:
             return ports
     raise CheckopError(

@@ -15,8 +15,9 @@ from checkop.validate.finding import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# Above this share of equal letters one name is taken for a slip of the other.
+# Above this share of equal letters one name is taken for a slip of the other; a word of a short list needs fewer.
 ALIKE = 0.75
+ALIKE_WORDS = 0.6
 
 
 class Kind(Protocol):
@@ -26,9 +27,9 @@ class Kind(Protocol):
         """Give the findings about a value that stands at `where`."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
+def nearest(name: str, known: Iterable[str], alike: float = ALIKE) -> str | None:
     """Give the known name that looks most like a name, if one does."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=ALIKE)
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=alike)
     return found[0] if found else None
 
 
@@ -150,7 +151,7 @@ class Choice:
         if value in self.values or whole_number(value) in self.values:
             return []
         words = ", ".join(repr(one) if one == "" else str(one) for one in self.values)
-        meant = nearest(str(value), [str(one) for one in self.values])
+        meant = nearest(str(value), [str(one) for one in self.values], ALIKE_WORDS)
         return [Finding(where, _show(value), f"one of {words}", f"Write {meant}" if meant else "Choose one of them")]
 
 
@@ -225,7 +226,7 @@ class Record:
             if key in kinds:
                 findings += kinds[key].check(f"{where} {key}", item)
                 continue
-            meant = nearest(str(key), kinds)
+            meant = nearest(str(key), kinds, ALIKE_WORDS)
             # A comma in unquoted text cuts it in two: {description: one, two} has a key `two`.
             mend = f"Write {meant}" if meant else "Remove it, or put text that holds a comma in quotes"
             findings.append(Finding(where, f"the unknown key {key!r}", ", ".join(kinds), mend))

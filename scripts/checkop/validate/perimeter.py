@@ -10,7 +10,7 @@ from checkop.errors import CheckopError
 from checkop.paths.model import ADMINISTRATORS, INTERNET, parse
 from checkop.paths.proof import prove
 from checkop.validate.finding import Finding
-from checkop.validate.kinds import nearest
+from checkop.validate.kinds import ALIKE_WORDS, nearest
 from checkop.validate.network import repeated
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _peer(where: str, peer: str, names: list[str]) -> list[Finding]:
         ipaddress.IPv4Network(peer)
     except ValueError:
         known = [*names, ADMINISTRATORS]
-        meant = nearest(peer, known)
+        meant = nearest(peer, known, ALIKE_WORDS)
         mend = f"Write {meant}" if meant else "Name a group, or write a CIDR block"
         return [Finding(where, repr(peer), f"{', '.join(known)} or an IPv4 CIDR block", mend)]
     return []
@@ -129,7 +129,7 @@ def _ends(data: Mapping[str, Any]) -> list[Finding]:
         for flow in data[variable]:
             for key in ("from", "to"):
                 if flow[key] not in known:
-                    meant = nearest(flow[key], known)
+                    meant = nearest(flow[key], known, ALIKE_WORDS)
                     mend = f"Write {meant}" if meant else "Name a group, or add it"
                     findings.append(Finding(f"{variable}: {key}", repr(flow[key]), ", ".join(known), mend))
     return findings

@@ -1,0 +1,181 @@
+"""What cannot work is refused with its variable, what was found, what is allowed, and the mend."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checkop import inventory
+from checkop.validate import report, validate
+from checkop.validate.catalogue import VARIABLES
+from checkop.validate.finding import Finding
+
+REPOSITORY = Path(__file__).parents[2]
+FILLED_IN = {
+    "aws_account_id": "210987654321",
+    "balancer_access_logs_bucket": "checkop-production-access-logs-210987654321",
+    "fleet_public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJrolCl8HGk9FZmtkJMtncI2xfA0+2dImKg0YllI1dhX operator",
+    "perimeter_administrator_cidrs": ["198.51.100.7/32"],
+}
+
+
+@pytest.fixture(scope="module")
+def production() -> dict[str, Any]:
+    return inventory.load(REPOSITORY / "inventory" / "production") | FILLED_IN
+
+
+@pytest.fixture
+def data(production: dict[str, Any]) -> dict[str, Any]:
+    return copy.deepcopy(production)
+
+
+def put(data: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Set a place such as ``network_subnets.2.cidr``; ``+`` at the end of a path appends to a list."""
+    *way, last = path.split(".")
+    place: Any = data
+    for key in way:
+        place = place[int(key) if key.isdigit() else key]
+    if last == "+":
+        place.append(value)
+    else:
+        place[int(last) if last.isdigit() else last] = value
+    return data
+
+
+def test_production_filled_in_is_fine(data: dict[str, Any]) -> None:
+    assert [str(finding) for finding in validate(data)] == []
+
+
+def test_production_as_it_stands_asks_for_what_only_the_operator_knows() -> None:
+    findings = validate(inventory.load(REPOSITORY / "inventory" / "production"))
+    assert {finding.variable for finding in findings} == {
+        "aws_account_id",
+        "balancer_access_logs_bucket",
+        "fleet_public_key",
+    }
+
+
+def test_the_catalogue_knows_exactly_the_inventory(production: dict[str, Any]) -> None:
+    assert set(VARIABLES) == set(production)
+
+
+# Each kind of bad input and its neighbours: place, value, then words of the message, its variable first.
+CASES = [
+    ("network_subnets.1.cidr", "10.20.1.128/25", "network_subnets: public-1d", "overlaps public-1a", "Move"),
+    ("network_subnets.3.cidr", "10.20.11.0/24", "network_subnets: data-1d", "overlaps data-1a", "Move one of the two"),
+    ("network_subnets.0.cidr", "10.20.1.0/29", "network_subnets: public-1a cidr", "/16 to /28", "a larger block"),
+    ("network_cidr", "10.20.0.0/30", "network_cidr", "'10.20.0.0/30'", "Choose a larger block"),
+    ("network_cidr", "10.0.0.0/8", "network_cidr", "/16 to /28", "Choose a smaller block"),
+    ("network_subnets.0.cidr", "10.20.1.5/24", "network_subnets: public-1a cidr", "10.20.1.5/24", "Write 10.20.1.0"),
+    ("network_subnets.0.cidr", "10.20.1", "network_subnets: public-1a cidr", "IPv4 CIDR", "Write the first address"),
+    ("network_subnets.2.cidr", "10.21.11.0/24", "network_subnets: data-1a", "outside the VPC", "10.20.0.0/16"),
+    ("network_subnets.1.zone", "us-east-1b", "fleet_zones", "us-east-1d, where network_subnets has no public", "Add a"),
+    ("network_subnets.3.zone", "us-east-1b", "fleet_zones", "no data subnet", "Add a data subnet in us-east-1d"),
+    ("network_subnets.0.zone", "us-west-2a", "network_subnets: public-1a", "aws_region us-east-1", "Correct the zone"),
+    ("hub_zone", "us-east-1c", "hub_zone", "no public subnet", "us-east-1a, us-east-1d"),
+    ("database_zone", "us-east-1f", "database_zone", "no data subnet", "Add a data subnet in us-east-1f"),
+    ("network_subnets.1.name", "public-1a", "network_subnets: public-1a", "2 entries of this name", "Rename"),
+    ("network_subnets.0.tier", "publik", "network_subnets: public-1a tier", "one of public, data", "Write public"),
+    ("perimeter_network_acls.1.egress", [], "perimeter_wanted_flows: app -> db tcp 3306", "replies", "ephemeral"),
+    ("perimeter_network_acls.0.ingress.3.ports", "32768-61000", "perimeter_wanted_flows", "1024-32767", "replies"),
+    ("perimeter_network_acls.0.ingress.1.rule", 100, "public ingress rule 100", "2 rules of this", "example 101"),
+    ("perimeter_network_acls.0.ingress.0.rule", 32767, "public ingress: rule 32767 rule", "1 to 32766", "Choose"),
+    ("perimeter_network_acls.0.tier", "data", "perimeter_network_acls", "2 ACLs for tier data", "Merge them"),
+    ("perimeter_network_acls.0.ingress.0.cdir", "0.0.0.0/0", "public ingress: rule 100", "'cdir'", "Write cidr"),
+    ("perimeter_network_acls.0.ingress.0.ports", "http", "ingress: rule 100 ports", "'http'", "ephemeral (1024-65535)"),
+    ("perimeter_network_acls.0.ingress.0.action", "alow", "ingress: rule 100 action", "allow, deny", "Write allow"),
+    ("perimeter_network_acls.0.ingress.0.protocol", 6, "ingress: rule 100 protocol", "found 6", "tcp, udp, icmp, all"),
+    ("perimeter_security_groups.1.ingress.0.from", "abl", "groups: app ingress", "'abl'", "Write alb"),
+    ("perimeter_security_groups.1.ingress.0.from", "10.20.1.0/24", "app ingress", "the address range", "Name the"),
+    ("perimeter_security_groups.0.name", "lb", "perimeter_security_groups", "no group alb", "Add group alb"),
+    ("perimeter_security_groups.0.ingress.0.description", "é", "alb ingress: entry 1 description", "'é'", "Correct"),
+    ("perimeter_security_groups.0.ingress.0.HTTPS", None, "alb ingress: entry 1", "'HTTPS'", "in quotes"),
+    ("perimeter_security_groups.0.ingress.0.port", 8080, "internet -> alb tcp 80", "no rule", "Add"),
+    ("perimeter_security_groups.1.ingress.0.from", "base", "flows: alb -> app tcp 80", "app ingress", ""),
+    ("perimeter_wanted_flows.0.to", "abl", "perimeter_wanted_flows: to", "'abl'", "Write alb"),
+    ("perimeter_administrator_cidrs", ["0.0.0.0/0"], "perimeter_administrator_cidrs: entry 1", "/8 to /32", "smaller"),
+    ("perimeter_administrator_cidrs", [], "flows: administrators", "is empty", "Name the admin"),
+    ("perimeter_forbidden_flows.0.to", "alb", "flows: internet -> alb tcp 80", "open by", "Remove or narrow"),
+    ("fleet_max_size", 1, "fleet_max_size", "at least fleet_desired_size 2", "Raise fleet_max_size"),
+    ("fleet_min_size", 3, "fleet_desired_size", "at least fleet_min_size 3", "lower fleet_min_size"),
+    ("fleet_min_size", "two", "fleet_min_size", "'two'", "a whole number from 0"),
+    ("fleet_min_size", True, "fleet_min_size", "found True", "a whole number"),
+    ("fleet_scheduled_actions.0.max_size", 6, "month-end-peak max_size", "at most fleet_max_size 4", "addresses"),
+    ("fleet_scheduled_actions.0.min_size", 5, "month-end-peak desired_size", "at least min_size 5", "Raise"),
+    ("fleet_scheduled_actions.0.recurrence", "0 6 28", "month-end-peak recurrence", "five cron fields", "Correct"),
+    ("fleet_zones", ["us-east-1a", "us-east-1a"], "fleet_zones: us-east-1a", "2 entries", "Rename or remove"),
+    ("fleet_drain_timeout_seconds", 10, "fleet_drain_timeout_seconds", "from 30 to 7200", "Choose"),
+    ("fleet_public_key", "AAAA", "fleet_public_key", "an OpenSSH public key", "Correct"),
+    ("fleet_maintenance_max_healthy_percent", 100, "fleet_maintenance_max_healthy_percent", "more than", "Move"),
+    ("database_max_allocated_storage_gb", 200, "database_max_allocated_storage_gb", "at least 239 GB", "Raise"),
+    ("database_max_allocated_storage_gb", 217, "database_max_allocated_storage_gb", "found 217 GB", "217"),
+    ("database_backup_retention_days", 0, "database_backup_retention_days", "from 1 to 35", "Choose"),
+    ("dns_records.5.name", "checkop.com", "dns_records: checkop.com MX", "outside the zone", "end in .checkop.co"),
+    ("dns_records.4.name", "notcheckop.co", "dns_records: notcheckop.co", "outside the zone", "Correct the name"),
+    ("dns_records.4.name", "www.checkop.co", "dns_records: www.checkop.co A", "2 entries of this name", "remove"),
+    ("dns_records.5.values", ["mail.checkop.co."], "dns_records: checkop.co MX", "'mail.checkop.co.'", "10 mail"),
+    ("dns_records.7.values", ["issue amazon.com"], "dns_records: checkop.co CAA", "'issue amazon.com'", "0 issue"),
+    ("dns_records.2.values", ["192.0.2.1"], "dns_records: checkop.co A", "an alias with ttl or values", "Remove"),
+    ("dns_records.5.ttl", -1, "dns_records: checkop.co ttl", "2147483647", "Choose"),
+    ("dns_records.2.type", "TXT", "dns_records: checkop.co TXT", "aliases of type A", "Correct the type"),
+    ("dns_records.2.type", "AA", "dns_records: checkop.co type", "one of A, AAAA", "Write"),
+    ("balancer_health_timeout_seconds", 10, "balancer_health_timeout_seconds", "less than", "Shorten"),
+    ("balancer_slow_start_seconds", 10, "balancer_slow_start_seconds", "0, or a whole number from 30 to 900", "Choose"),
+    ("balancer_certificate_file", "/tmp/c.pem", "balancer_certificate_file", "both files, or neither", "missing"),
+    ("rollout_checkpoints", [100, 50], "rollout_checkpoints", "rising", "Put them in order"),
+    ("rollout_min_healthy_percent", 150, "rollout_min_healthy_percent", "from 0 to 100", "Choose"),
+    ("monitoring_log_groups.0.retention_days", 8, "application/debug retention_days", "1, 3, 5, 7", "Choose one"),
+    ("aws_account_id", 123, "aws_account_id", "twelve digits, in quotes", "Correct"),
+    ("aws_tags.checkop:environment", "staging", "aws_tags: checkop:environment", "'production'", ""),
+    ("storage_folders.+", {"name": "uploads", "keep_days": 1}, "storage_folders: uploads", "2 entries", "Rename"),
+    ("checkop_environment", "Prod", "checkop_environment", "'Prod'", "a-z, 0-9 and hyphens"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "value", "words"), [(path, value, words) for path, value, *words in CASES])
+def test_what_cannot_work_is_refused(data: dict[str, Any], path: str, value: Any, words: list[str]) -> None:
+    lines = [str(finding) for finding in validate(put(data, path, value))]
+    assert any(all(word in line for word in words) for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("fleet_max_sise", "fleet_max_size"), ("netwrok_cidr", "network_cidr"), ("dns_record", "dns_records")],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_known(data: dict[str, Any], name: str, meant: str) -> None:
+    data[name] = 1
+    findings = validate(data)
+    assert [finding.variable for finding in findings] == [name]
+    assert findings[0].mend == f"Write {meant}"
+
+
+def test_an_unknown_name_that_looks_like_none_is_refused_when_it_begins_like_ours(data: dict[str, Any]) -> None:
+    data["fleet_colour"] = "green"
+    assert [finding.variable for finding in validate(data)] == ["fleet_colour"]
+
+
+def test_a_name_that_is_nobodys_is_left_alone(data: dict[str, Any]) -> None:
+    # Given on the command line to playbooks that take it: -e image=latest.
+    assert validate(data | {"image": "latest", "pause": "manual"}) == []
+
+
+def test_a_misspelt_variable_is_told_once_as_missing_and_once_as_unknown(data: dict[str, Any]) -> None:
+    data["fleet_max_sise"] = data.pop("fleet_max_size")
+    findings = {finding.variable: finding for finding in validate(data)}
+    assert "fleet_max_sise stands there instead" in findings["fleet_max_size"].mend
+    assert findings["fleet_max_sise"].mend == "Write fleet_max_size"
+
+
+def test_numbers_that_a_template_left_as_text_are_numbers(data: dict[str, Any]) -> None:
+    assert validate(data | {"fleet_max_size": "4", "database_allocated_storage_gb": "217"}) == []
+
+
+def test_the_report_says_that_nothing_was_sent() -> None:
+    text = report([Finding("a", "1", "2", "Write 2")])
+    assert text.splitlines() == [
+        "The inventory cannot work (1 found), and nothing was sent to AWS:",
+        "- a: found 1; allowed is 2. Write 2.",
+    ]
