@@ -1,0 +1,292 @@
+"""A bake against the local AWS, with Packer and the clones played: what is published, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checkop import cli, inventory
+from checkop.aws import Clients
+from checkop.bake import clones, gates, leftovers, manifest, publication, template
+from checkop.bake.gates import Passed
+from checkop.bake.request import Request, checksum
+from checkop.bake.run import Bake
+from checkop.errors import CheckopError
+
+ROOT = Path(__file__).parents[2]
+QUICKLY: Any = {"Delay": 0.05, "MaxAttempts": 200}
+PREFIX = "/checkop/rehearsal"
+
+
+class World:
+    """The environment's network, and everything a bake can leave behind."""
+
+    def __init__(self, clients: Clients, values: dict[str, Any]) -> None:
+        self.clients, self.values, self.ec2 = clients, values, clients.ec2
+        self.said: list[str] = []
+        vpc = self.ec2.create_vpc(CidrBlock=values["network_cidr"])["Vpc"]["VpcId"]
+        self.tag(vpc, Name=values["network_name"])
+        for subnet in values["network_subnets"]:
+            made = self.ec2.create_subnet(VpcId=vpc, CidrBlock=subnet["cidr"], AvailabilityZone=subnet["zone"])
+            self.tag(made["Subnet"]["SubnetId"], Name=subnet["name"], **{"checkop:tier": subnet["tier"]})
+        name = f"{values['network_name']}-app"
+        self.ec2.create_security_group(GroupName=name, Description="Fleet", VpcId=vpc)
+        clients.iam.create_instance_profile(InstanceProfileName=values["fleet_role_name"])
+        self.before = self.things()
+
+    def tag(self, resource: str, **tags: str) -> None:
+        """Tag a resource as the environment's."""
+        marks = {**self.values["aws_tags"], **tags}
+        self.ec2.create_tags(Resources=[resource], Tags=[{"Key": name, "Value": marks[name]} for name in marks])
+
+    def things(self) -> dict[str, set[str]]:
+        """Return everything that a bake makes, by kind."""
+        reservations = self.ec2.describe_instances()["Reservations"]
+        instances = [instance for reservation in reservations for instance in reservation["Instances"]]
+        return {
+            "instances": {each["InstanceId"] for each in instances if each["State"]["Name"] != "terminated"},
+            "images": {each["ImageId"] for each in self.ec2.describe_images(Owners=["self"])["Images"]},
+            "snapshots": {each["SnapshotId"] for each in self.ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]},
+            "key pairs": {each["KeyName"] for each in self.ec2.describe_key_pairs()["KeyPairs"]},
+            "security groups": {each["GroupId"] for each in self.ec2.describe_security_groups()["SecurityGroups"]},
+        }
+
+    def new(self) -> dict[str, set[str]]:
+        """Return what is there now and was not at the beginning."""
+        return {kind: found - self.before[kind] for kind, found in self.things().items() if found - self.before[kind]}
+
+    def running(self, image: str, **tags: str) -> str:
+        """Start an instance and wait until it runs."""
+        started = self.ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+        self.ec2.get_waiter("instance_running").wait(InstanceIds=[started], WaiterConfig=QUICKLY)
+        self.tag(started, **tags)
+        return started
+
+    def parameter(self, name: str) -> str | None:
+        """Read a parameter of the environment."""
+        found = self.clients.ssm.get_parameters(Names=[f"{PREFIX}/{name}"])["Parameters"]
+        return found[0]["Value"] if found else None
+
+    def bake(self, **options: Any) -> Bake:
+        """Make a bake of version 1.0.0."""
+        request = Request(Path("inventory/rehearsal"), "1.0.0", "/archive", "0" * 64, **options)
+        return Bake(self.clients, self.values, request, ["127.0.0.0/8"], self.said.append)
+
+
+@pytest.fixture
+def world(cloud: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
+    cloud.reset()
+    for name, value in cloud.environment.items():
+        if name.startswith(("AWS_", "LAB_")):
+            monkeypatch.setenv(name, value)
+    monkeypatch.chdir(ROOT)
+    values = inventory.load(Path("inventory/rehearsal")) | {"image_gate_timeout_seconds": 20}
+    made = World(Clients("us-east-1"), values)
+    play_packer(made, monkeypatch, tmp_path)
+    monkeypatch.setattr(clones, "_reach", lambda *_: None)
+    monkeypatch.setattr(gates, "ask_all", lambda *_: [Passed("all", "played", 0.0)])
+    yield made
+    cloud.clear_faults()
+
+
+def play_packer(world: World, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Make an image as Packer does, from the variables that it would get."""
+
+    def build(variables: dict[str, Any]) -> None:
+        run_id = variables["run_id"]
+        marks = {leftovers.RUN_TAG: run_id}
+        world.ec2.create_key_pair(KeyName=leftovers.key_pair_name(run_id, "builder"))
+        builder = world.running(variables["source_ami_id"], **marks)
+        tags = {
+            **marks,
+            **world.values["aws_tags"],
+            "checkop:role": "base-chop",
+            "checkop:bake-key": variables["bake_key"],
+            "checkop:application-version": variables["application_version"],
+        }
+        listed: Any = [{"Key": name, "Value": value} for name, value in tags.items()]
+        image = world.ec2.create_image(
+            InstanceId=builder,
+            Name=f"base-chop-{run_id}",
+            TagSpecifications=[{"ResourceType": kind, "Tags": listed} for kind in ("image", "snapshot")],
+        )["ImageId"]
+        world.ec2.get_waiter("image_available").wait(ImageIds=[image], WaiterConfig=QUICKLY)
+        record = folder / f"base-chop-{run_id}"
+        record.mkdir()
+        built = {"builds": [{"artifact_id": f"us-east-1:{image}", "custom_data": {"run_id": run_id}}]}
+        (record / "packer.json").write_text(json.dumps(built), encoding="utf-8")
+        (record / "manifest.json").write_text(json.dumps({"packages": {"nginx": run_id}}), encoding="utf-8")
+
+    real_artifact, real_load = template.artifact, manifest.load
+    monkeypatch.setattr(template, "build", build)
+    monkeypatch.setattr(template, "artifact", lambda run_id: real_artifact(run_id, folder))
+    monkeypatch.setattr(manifest, "load", lambda image: real_load(image, folder))
+
+
+def test_a_good_bake_is_published_and_leaves_nothing_but_its_image(world: World) -> None:
+    outcome = world.bake().run()
+    assert world.parameter("image/verified") == outcome.image
+    image = publication.find_image(world.ec2, outcome.image)
+    tags = {tag["Key"]: tag["Value"] for tag in image["Tags"]}
+    assert tags["checkop:verified"]
+    assert tags["checkop:bake-key"] == outcome.key
+    assert world.new() == {"images": {outcome.image}, "snapshots": set(publication.snapshots_of(image))}
+    snapshot = world.ec2.describe_snapshots(SnapshotIds=publication.snapshots_of(image))["Snapshots"][0]
+    assert "checkop:verified" in {tag["Key"] for tag in snapshot["Tags"]}
+
+
+def test_the_same_inputs_are_not_baked_twice(world: World) -> None:
+    first = world.bake().run()
+    world.clients.ssm.delete_parameter(Name=f"{PREFIX}/image/verified")
+    second = world.bake().run()
+    assert second.skipped
+    assert second.image == first.image
+    assert world.parameter("image/verified") == first.image
+
+
+@pytest.mark.parametrize("why", ["forced", "recalled", "other inputs"])
+def test_an_image_is_baked_again_when_it_has_to_be(world: World, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = world.bake().run()
+    if why == "recalled":
+        world.tag(first.image, **{"checkop:recalled": "bad"})
+    if why == "other inputs":
+        world.values = {**world.values, "host_time_zone": "UTC"}
+    second = world.bake(force=why == "forced").run()
+    assert not second.skipped
+    assert second.image != first.image
+    assert world.parameter("image/verified") == second.image
+
+
+def fail_in_packer(monkeypatch: pytest.MonkeyPatch, world: World, error: BaseException) -> None:
+    real = template.build
+
+    def build(variables: dict[str, Any]) -> None:
+        real(variables)
+        raise error
+
+    monkeypatch.setattr(template, "build", build)
+
+
+def fail_in_boot(monkeypatch: pytest.MonkeyPatch, world: World, error: BaseException) -> None:
+    def reach(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(clones, "_reach", reach)
+
+
+def fail_in_gate(monkeypatch: pytest.MonkeyPatch, world: World, error: BaseException) -> None:
+    def ask(*_: object) -> None:
+        assert len(world.new()["instances"]) >= 2
+        raise error
+
+    monkeypatch.setattr(gates, "ask_all", ask)
+
+
+def fail_in_publication(monkeypatch: pytest.MonkeyPatch, world: World, error: BaseException) -> None:
+    def complete(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(manifest, "complete", complete)
+
+
+@pytest.mark.parametrize(
+    "error", [CheckopError("broken on purpose"), KeyboardInterrupt()], ids=["failed", "interrupted"]
+)
+@pytest.mark.parametrize("fail", [fail_in_packer, fail_in_boot, fail_in_gate, fail_in_publication])
+def test_a_bake_that_does_not_end_well_leaves_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, fail: Any, error: BaseException
+) -> None:
+    fail(monkeypatch, world, error)
+    with pytest.raises(type(error)):
+        world.bake().run()
+    assert world.new() == {}
+    assert world.parameter("image/verified") is None
+    assert "removing what it made" in " ".join(world.said)
+
+
+def test_clones_are_booted_as_the_fleet_is_one_in_each_zone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def ask(asked: gates.Gates, _say: object) -> list[Passed]:
+        for clone in asked.clones:
+            reservation = world.ec2.describe_instances(InstanceIds=[clone.instance_id])["Reservations"][0]
+            seen.append(reservation["Instances"][0])
+        return []
+
+    monkeypatch.setattr(gates, "ask_all", ask)
+    world.bake().run()
+    assert [instance["Placement"]["AvailabilityZone"] for instance in seen] == ["us-east-1a", "us-east-1d"]
+    for instance in seen:
+        assert instance["InstanceType"] == world.values["fleet_instance_type"]
+        assert instance["IamInstanceProfile"]["Arn"].endswith(world.values["fleet_role_name"])
+        groups = {group["GroupName"] for group in instance["SecurityGroups"]}
+        assert "checkop-app" in groups
+        assert len(groups) == 2
+        # Only members of the fleet claim an address of its pool.
+        assert {"Key": "checkop:group", "Value": "builder"} in instance["Tags"]
+
+
+def test_a_second_bake_is_compared_with_what_is_in_service(world: World) -> None:
+    first = world.bake().run()
+    world.clients.ssm.put_parameter(Name=f"{PREFIX}/image/in_service", Value=first.image, Type="String")
+    second = world.bake(force=True).run()
+    assert "nginx" in second.differences["packages"]["changed"]
+    assert any("packages: 1 differ" in line for line in world.said)
+
+
+def test_a_bake_from_the_hub_seals_a_copy_and_leaves_the_hub_alone(world: World) -> None:
+    centos = world.bake().plan()[0]
+    base = world.running(centos, **{"checkop:group": "base_chop"})
+    world.before = world.things()
+    described = world.ec2.describe_instances(InstanceIds=[base])["Reservations"][0]["Instances"][0]
+    outcome = world.bake(origin="instance").run()
+    after = world.ec2.describe_instances(InstanceIds=[base])["Reservations"][0]["Instances"][0]
+    assert after["State"] == described["State"]
+    assert after["LaunchTime"] == described["LaunchTime"]
+    assert world.new()["images"] == {outcome.image}
+    assert len(world.new()["snapshots"]) == 1
+    assert outcome.key == "none"
+    assert outcome.source_ami != centos
+
+
+@pytest.mark.parametrize("hubs", [0, 2])
+def test_a_bake_from_the_hub_needs_exactly_one(world: World, hubs: int) -> None:
+    centos = world.bake().plan()[0]
+    for _ in range(hubs):
+        world.running(centos, **{"checkop:group": "base_chop"})
+    with pytest.raises(CheckopError, match=f"{hubs} instances run"):
+        world.bake(origin="instance").run()
+
+
+def test_a_failed_bake_from_the_hub_removes_the_copy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.running(world.bake().plan()[0], **{"checkop:group": "base_chop"})
+    world.before = world.things()
+    fail_in_gate(monkeypatch, world, CheckopError("broken on purpose"))
+    with pytest.raises(CheckopError):
+        world.bake(origin="instance").run()
+    assert world.new() == {}
+
+
+def test_nobody_but_the_operator_reaches_the_builder(world: World) -> None:
+    bake = world.bake()
+    bake.operator_cidrs = []
+    with pytest.raises(CheckopError, match="perimeter_administrator_cidrs"):
+        bake.run()
+    assert world.new() == {}
+
+
+def test_a_dry_run_tells_and_changes_nothing(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archive = tmp_path / "checkop-1.0.0.tar.gz"
+    archive.write_bytes(b"release")
+    words = ["bake", "--version", "1.0.0", "--archive", str(archive), "--sha256", checksum(archive)]
+    assert cli.main([*words, "--dry-run", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["image"] is None
+    assert len(told["key"]) == 64
+    assert world.new() == {}
+    assert cli.main([*words, "--dry-run"]) == 0
+    assert "would bake" in capsys.readouterr().out
