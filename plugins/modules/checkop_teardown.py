@@ -10,6 +10,7 @@ description:
 options:
   confirm: {description: Name of the environment, type: str, required: true}
   dashboard: {description: Name of the dashboard, type: str, required: true}
+  ssm_prefix: {description: Path below which SSM parameters are the environment's, type: str, required: true}
   final_snapshot: {description: Whether databases leave a snapshot, type: bool, required: true}
   wait_seconds: {description: Bound of the wait for each kind, type: int, required: true}
   region: {description: Region of the environment, type: str, required: true}
@@ -22,6 +23,7 @@ EXAMPLES = r"""
   checkop_teardown:
     confirm: staging
     dashboard: CheckOP-staging
+    ssm_prefix: /checkop/staging
     final_snapshot: true
     wait_seconds: 1800
     region: us-east-1
@@ -45,6 +47,7 @@ from checkop.teardown.order import ORDER
 OPTIONS: dict[str, Any] = {
     "confirm": {"type": "str", "required": True},
     "dashboard": {"type": "str", "required": True},
+    "ssm_prefix": {"type": "str", "required": True},
     "final_snapshot": {"type": "bool", "required": True},
     "wait_seconds": {"type": "int", "required": True},
 }
@@ -55,6 +58,7 @@ def work(clients: Clients, plan: Plan, options: dict[str, Any]) -> None:
     scope = Scope(
         tags=options["tags"],
         dashboard=options["dashboard"],
+        ssm_prefix=options["ssm_prefix"],
         final_snapshot=options["final_snapshot"],
         wait_seconds=options["wait_seconds"],
     )

@@ -43,6 +43,8 @@ class Scope:
         The inventory's ``aws_tags``: only what carries both marks is removed.
     dashboard:
         Name of the dashboard, which takes no tags and is known by a mark in its text.
+    ssm_prefix:
+        Path below which every SSM parameter is this environment's.
     final_snapshot:
         Whether databases leave a snapshot behind, and their secrets can be restored for a while.
     wait_seconds:
@@ -51,6 +53,7 @@ class Scope:
 
     tags: Mapping[str, str]
     dashboard: str
+    ssm_prefix: str
     final_snapshot: bool
     wait_seconds: int
 

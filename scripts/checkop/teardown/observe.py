@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -59,13 +59,19 @@ def find_topics(clients: Clients, scope: Scope) -> list[Item]:
 
 
 def find_parameters(clients: Clients, scope: Scope) -> list[Item]:
-    """SSM parameters."""
-    pages = clients.ssm.get_paginator("describe_parameters").paginate(
-        ParameterFilters=[
-            {"Key": f"tag:{name}", "Option": "Equals", "Values": [value]} for name, value in scope.marks.items()
-        ]
-    )
-    return [Item(parameter["Name"]) for page in pages for parameter in page["Parameters"]]
+    """SSM parameters below the environment's own path, where hosts and rollouts write too, and tagged ones."""
+    paginator = clients.ssm.get_paginator("describe_parameters")
+    tagged: list[Any] = [
+        {"Key": f"tag:{name}", "Option": "Equals", "Values": [value]} for name, value in scope.marks.items()
+    ]
+    below: list[Any] = [{"Key": "Path", "Option": "Recursive", "Values": [scope.ssm_prefix]}]
+    names = {
+        parameter["Name"]
+        for filters in (tagged, below)
+        for page in paginator.paginate(ParameterFilters=filters)
+        for parameter in page["Parameters"]
+    }
+    return [Item(name) for name in sorted(names)]
 
 
 KINDS = (
