@@ -1,7 +1,7 @@
 """Run molecule scenarios side by side: `python molecule/run.py [PART OF A NAME ...]`, all without a name.
 
 Molecule's own `--workers` serves collections only. Every scenario is one `molecule test` with a log of its own in
-build/molecule/; a failed one's last lines are shown.
+build/molecule/; what comes before a failure is shown.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / "build" / "molecule"
-LAST_LINES = 60
+LAST_LINES = 40
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,14 @@ def run(scenario: str, command: str) -> Result:
     return Result(scenario, ended.returncode, time.monotonic() - began, log)
 
 
+def cause(log: Path) -> list[str]:
+    """Return the last lines before molecule gives up; what it cleans up afterwards tells nothing."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    given_up = [index for index, line in enumerate(lines) if line.startswith(("CRITICAL Ansible", "ERROR"))]
+    end = given_up[0] if given_up else len(lines)
+    return lines[max(0, end - LAST_LINES) : end + 1]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns 0 when every scenario passed, 1 when one failed, 2 when there is none."""
     parser = argparse.ArgumentParser(prog="molecule/run.py", description=__doc__.splitlines()[0])
@@ -83,8 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"molecule: {result.scenario:32} {word:12} {result.seconds:6.1f} s", flush=True)
             if result.code != 0:
                 failed += 1
-                lines = result.log.read_text(encoding="utf-8", errors="replace").splitlines()
-                print("\n".join(lines[-LAST_LINES:]), f"\nThe whole log: {result.log.relative_to(ROOT)}", flush=True)
+                print("\n".join(cause(result.log)), f"\nThe whole log: {result.log.relative_to(ROOT)}", flush=True)
     print(f"molecule: {len(chosen) - failed} passed, {failed} failed in {time.monotonic() - began:.0f} s")
     return 1 if failed else 0
 

@@ -119,6 +119,11 @@ OFFERED = (
         folders=(("/etc/firewalld", "0750 root root"), ("/etc/firewalld/zones", "0750 root root")),
     ),
     Package(
+        name="nfs-utils",
+        version="1.3.0",
+        summary="Stand-in for the NFS client, which finds the rehearsal's file systems by the names of EFS",
+    ),
+    Package(
         name="yum-plugin-versionlock",
         version="1.1.31",
         summary="Stand-in for yum's versionlock plugin: a dnf plugin that obeys the same list",
