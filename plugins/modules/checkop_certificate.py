@@ -13,6 +13,7 @@ options:
   certificate_file: {description: PEM file with its chain; empty requests one from ACM, type: str, required: true}
   key_file: {description: PEM file of the private key, type: str, required: true}
   dns_zone: {description: Public hosted zone for the validation records, type: str, required: true}
+  dns_zone_id: {description: Id of a zone to take over; empty finds or makes one by name, type: str, default: ""}
   wait_seconds: {description: Bound of the wait for ACM, type: int, required: true}
   region: {description: Region of the balancer, type: str, required: true}
   tags: {description: Tags of ownership, type: dict, default: {}}
@@ -53,6 +54,7 @@ OPTIONS = {
     # The path of a key is none.
     "key_file": {"type": "str", "required": True, "no_log": False},
     "dns_zone": {"type": "str", "required": True},
+    "dns_zone_id": {"type": "str", "default": ""},
     "wait_seconds": {"type": "int", "required": True},
 }
 
@@ -86,7 +88,7 @@ def work(clients: Clients, plan: Plan, options: dict[str, Any]) -> dict[str, str
             clients.route53,
             plan,
             domains,
-            zone=options["dns_zone"],
+            zone=(options["dns_zone"], options["dns_zone_id"]),
             tags=tags,
             wait_seconds=options["wait_seconds"],
         )

@@ -11,6 +11,7 @@ options:
   confirm: {description: Name of the environment, type: str, required: true}
   dashboard: {description: Name of the dashboard, type: str, required: true}
   ssm_prefix: {description: Path below which SSM parameters are the environment's, type: str, required: true}
+  keep: {description: Ids that stay although they carry the marks, type: list, elements: str, default: []}
   final_snapshot: {description: Whether databases leave a snapshot, type: bool, required: true}
   wait_seconds: {description: Bound of the wait for each kind, type: int, required: true}
   region: {description: Region of the environment, type: str, required: true}
@@ -48,6 +49,7 @@ OPTIONS: dict[str, Any] = {
     "confirm": {"type": "str", "required": True},
     "dashboard": {"type": "str", "required": True},
     "ssm_prefix": {"type": "str", "required": True},
+    "keep": {"type": "list", "elements": "str", "default": []},
     "final_snapshot": {"type": "bool", "required": True},
     "wait_seconds": {"type": "int", "required": True},
 }
@@ -59,6 +61,7 @@ def work(clients: Clients, plan: Plan, options: dict[str, Any]) -> None:
         tags=options["tags"],
         dashboard=options["dashboard"],
         ssm_prefix=options["ssm_prefix"],
+        keep=frozenset(filter(None, options["keep"])),
         final_snapshot=options["final_snapshot"],
         wait_seconds=options["wait_seconds"],
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from checkop.errors import CheckopError
 from checkop.ownership import ENVIRONMENT_TAG
+from checkop.provision.hosted_zone import ensure_zone
 from checkop.reconcile import UNKNOWN, present_tags, tag_list, tag_map
 from checkop.waiting import wait_until
 
@@ -109,13 +110,29 @@ def request(
     plan: Plan,
     domains: Sequence[str],
     *,
-    zone: str,
+    zone: tuple[str, str],
     tags: Mapping[str, str],
     wait_seconds: int,
 ) -> str:
     """Request a certificate, write the records that prove the domains, and wait until it is issued.
 
-    Follows ACM RequestCertificate with DNS validation; ACM renews it as long as the records stand.
+    Follows ACM RequestCertificate with DNS validation; ACM renews it as long as the records stand. The zone is made
+    here where there is none yet: its aliases need the balancer, which needs the certificate, which needs the zone.
+
+    Parameters
+    ----------
+    acm, route53:
+        The clients.
+    plan:
+        Records and applies.
+    domains:
+        Names to cover; the first one finds the certificate.
+    zone:
+        ``dns_zone`` and ``dns_zone_id`` of the inventory.
+    tags:
+        Tags of ownership.
+    wait_seconds:
+        Bound of the wait until it is issued.
 
     Returns
     -------
@@ -125,8 +142,7 @@ def request(
     Raises
     ------
     CheckopError
-        The zone does not exist, or the certificate is not issued in time (most often: the registrar does not name the
-        zone's name servers yet).
+        The certificate is not issued in time; most often the registrar does not name the zone's name servers yet.
     """
     resource = f"ACM certificate {domains[0]}"
     all_tags = {**tags, "Name": domains[0]}
@@ -154,8 +170,9 @@ def request(
         arn = made["CertificateArn"] if made else UNKNOWN
     if plan.check:
         return arn
-    _validate(acm, route53, arn, zone)
-    _await_issued(acm, route53, arn, zone, wait_seconds)
+    zone_id = ensure_zone(route53, plan, zone[0], tags, zone[1])
+    _validate(acm, route53, arn, zone_id)
+    _await_issued(acm, route53, arn, zone_id, wait_seconds)
     return arn
 
 
@@ -173,19 +190,7 @@ def _records(acm: Any, arn: str) -> list[Any]:
     return [option["ResourceRecord"] for option in options if "ResourceRecord" in option]
 
 
-def _zone(route53: Route53Client, zone: str) -> str:
-    for page in route53.get_paginator("list_hosted_zones").paginate():
-        for item in page["HostedZones"]:
-            if item["Name"] == f"{zone.lower().rstrip('.')}." and not item["Config"].get("PrivateZone"):
-                return item["Id"]
-    raise CheckopError(
-        f"There is no public hosted zone {zone}, in which ACM could be shown who owns the domains. Make it first, or "
-        "give a certificate with balancer_certificate_file and balancer_certificate_key_file."
-    )
-
-
-def _validate(acm: Any, route53: Route53Client, arn: str, zone: str) -> None:
-    zone_id = _zone(route53, zone)
+def _validate(acm: Any, route53: Route53Client, arn: str, zone_id: str) -> None:
     # ACM makes up the records some seconds after the request.
     wait_until(
         f"the validation records of {arn}",
@@ -214,15 +219,17 @@ def _validate(acm: Any, route53: Route53Client, arn: str, zone: str) -> None:
     )
 
 
-def _await_issued(acm: Any, route53: Route53Client, arn: str, zone: str, wait_seconds: int) -> None:
-    servers = route53.get_hosted_zone(Id=_zone(route53, zone)).get("DelegationSet", {}).get("NameServers", [])
+def _await_issued(acm: Any, route53: Route53Client, arn: str, zone_id: str, wait_seconds: int) -> None:
+    zone = route53.get_hosted_zone(Id=zone_id)
+    servers = ", ".join(zone.get("DelegationSet", {}).get("NameServers", []))
+    name = zone["HostedZone"]["Name"].rstrip(".")
 
     def look() -> tuple[bool, str]:
         status = acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"]
         return status == "ISSUED", status
 
     wait_until(
-        f"ACM to issue {arn}; it can only once the registrar of {zone} names these servers: {', '.join(servers)}",
+        f"ACM to issue {arn}; it can only once the registrar of {name} names these servers: {servers}",
         look,
         timeout_seconds=wait_seconds,
         interval_seconds=10,

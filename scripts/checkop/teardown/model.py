@@ -45,6 +45,8 @@ class Scope:
         Name of the dashboard, which takes no tags and is known by a mark in its text.
     ssm_prefix:
         Path below which every SSM parameter is this environment's.
+    keep:
+        Ids of things that carry the marks and were yet not made here, such as a hosted zone that was taken over.
     final_snapshot:
         Whether databases leave a snapshot behind, and their secrets can be restored for a while.
     wait_seconds:
@@ -54,6 +56,7 @@ class Scope:
     tags: Mapping[str, str]
     dashboard: str
     ssm_prefix: str
+    keep: frozenset[str]
     final_snapshot: bool
     wait_seconds: int
 
@@ -141,7 +144,7 @@ def remove_all(clients: Clients, plan: Plan, scope: Scope, kinds: Sequence[Kind]
         A kind is not gone in time.
     """
     for kind in kinds:
-        items = kind.find(clients, scope)
+        items = [item for item in kind.find(clients, scope) if item.id not in scope.keep]
         for item in items:
             plan.step(
                 f"{kind.name} {item}",
