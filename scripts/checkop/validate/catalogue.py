@@ -275,6 +275,31 @@ IMAGE_VARIABLES: Mapping[str, Kind] = {
     "image_prune_wait_days": Number(0),
 }
 
+# MetricFilter of CloudWatch Logs.
+METRIC_FILTER = Record(
+    {"name": Text(r"[^:*]{1,512}", "text without : and *"), "log_group": TEXT, "pattern": ANY_TEXT, "metric": TEXT}
+)
+# PutMetricAlarm of CloudWatch.
+ALARM = Record(
+    {
+        "name": Text(r"[A-Za-z0-9][A-Za-z0-9-]*", "letters, digits and hyphens"),
+        "description": TEXT,
+        "namespace": TEXT,
+        "metric": TEXT,
+        "dimensions": Table(TEXT),
+        "statistic": Text(
+            r"Sum|Average|Minimum|Maximum|SampleCount|p\d{1,2}(\.\d{1,2})?|p100",
+            "Sum, Average, Minimum, Maximum, SampleCount, or a percentile such as p99",
+        ),
+        "comparison": Choice((">", ">=", "<", "<=")),
+        "threshold": Amount(),
+        "period_seconds": Number(10, 86400),
+        "periods": Number(1),
+        "datapoints": Number(1),
+    },
+    {"missing_data": Choice(("notBreaching", "breaching", "ignore", "missing"))},
+)
+
 MONITORING_VARIABLES: Mapping[str, Kind] = {
     "monitoring_namespace": Text(r"(?!AWS/)[\w./#-]{1,255}", "letters, digits and ._-/#, not starting with AWS/"),
     "monitoring_topic": Text(r"[\w-]{1,256}", "letters, digits, - and _"),
@@ -283,9 +308,9 @@ MONITORING_VARIABLES: Mapping[str, Kind] = {
     "monitoring_dashboard": Text(r"[\w-]{1,255}", "letters, digits, - and _"),
     "monitoring_log_prefix": Text(r"/[\w./#-]*[\w.#-]", "a path that starts with / and does not end with it"),
     "monitoring_log_groups": Items(Record({"name": TEXT, "retention_days": RETENTION})),
-    "monitoring_metric_filters": Items(Anything()),
+    "monitoring_metric_filters": Items(METRIC_FILTER),
     "monitoring_alarm_prefix": ANY_TEXT,
-    "monitoring_alarms": Items(Anything()),
+    "monitoring_alarms": Items(ALARM, least=1),
     "monitoring_rollout_alarms": NAMES,
     "monitoring_dashboard_log_groups": NAMES,
 }
