@@ -171,7 +171,8 @@ class LabRDSBackend(LabBackend, RDSBackend):  # type: ignore[misc]
                 zone=database.availability_zone,
                 schema=database.db_name,
                 username=database.master_username or "",
-                password=database.master_user_password or "",
+                # The public attribute only raises: AWS never gives the password back.
+                password=database._master_user_password or "",
                 allocated_storage_gb=int(database.allocated_storage),
                 max_allocated_storage_gb=database.max_allocated_storage,
                 parameters={
@@ -186,6 +187,14 @@ class LabRDSBackend(LabBackend, RDSBackend):  # type: ignore[misc]
 
 class LabRDSResponse(RDSResponse):  # type: ignore[misc]
     """Requests of RDS."""
+
+    def describe_db_parameter_groups(self) -> ActionResult:
+        """DescribeDBParameterGroups; one that is not there is refused."""
+        name = self.params.get("DBParameterGroupName")
+        if name and name not in self.backend.db_parameter_groups:
+            raise DBParameterGroupNotFoundError(name)
+        answer: ActionResult = super().describe_db_parameter_groups()
+        return answer
 
     def describe_db_parameters(self) -> ActionResult:
         """DescribeDBParameters."""
