@@ -11,8 +11,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +125,15 @@ def write_public_key(folder: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """Start the local AWS once per worker."""
-    folder = tmp_path_factory.mktemp("cloud")
+@contextmanager
+def local_aws(folder: Path) -> Iterator[Cloud]:
+    """Start a local AWS that ends with the block.
+
+    Parameters
+    ----------
+    folder:
+        For the keys and certificates that the rehearsal's inventory asks for, and for Ansible's own files.
+    """
     certificate_file, key_file = write_certificate(folder)
     server = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("local_aws.py"))],
@@ -154,12 +162,67 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         "LAB_SSH_PUBLIC_KEY_FILE": str(write_public_key(folder)),
         "LAB_CERTIFICATE_FILE": str(certificate_file),
         "LAB_CERTIFICATE_KEY_FILE": str(key_file),
+        "LAB_CA_FILE": str(certificate_file),
         "LAB_RESOLVE": "{}",
         "LAB_HOST_ENDPOINT_URL": endpoint,
     }
-    yield Cloud(endpoint, environment, server)
-    server.stdin.close()
-    server.wait(timeout=30)
+    try:
+        yield Cloud(endpoint, environment, server)
+    finally:
+        server.stdin.close()
+        server.wait(timeout=30)
+
+
+def run_playbook(
+    cloud: Cloud,
+    name: str | Path | Sequence[str],
+    *args: str,
+    extra_vars: Mapping[str, Any] | None = None,
+    inventory: str | Path = "inventory/rehearsal",
+    environment: Mapping[str, str] | None = None,
+) -> Recap:
+    """Run a playbook against a local AWS.
+
+    Parameters
+    ----------
+    name:
+        A file of `playbooks/` without its suffix, several of them for one run, or the path of another playbook.
+    inventory:
+        Folder of the inventory.
+    """
+    names = [name] if isinstance(name, str | Path) else list(name)
+    paths = [str(one) if isinstance(one, Path) else str(REPOSITORY / "playbooks" / f"{one}.yml") for one in names]
+    command = ["ansible-playbook", "-i", str(inventory), *paths, *args]
+    if extra_vars:
+        command += ["-e", json.dumps(extra_vars)]
+    result = subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env={**cloud.environment, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    # Several playbooks in one run print a recap each; the last one counts all.
+    recaps = RECAP_LINE.findall(result.stdout)
+    counts = dict(pair.split("=") for pair in recaps[-1].split()) if recaps else {}
+    return Recap(result.returncode, result.stdout, {key: int(value) for key, value in counts.items()})
+
+
+def insist(recap: Recap) -> Recap:
+    """Show the output of a run that failed."""
+    assert recap.returncode == 0, recap.output
+    return recap
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Start the local AWS once per worker."""
+    with local_aws(tmp_path_factory.mktemp("cloud")) as cloud:
+        yield cloud
 
 
 @pytest.fixture(scope="module")
@@ -171,48 +234,75 @@ def fresh_cloud(cloud: Cloud) -> Cloud:
 
 @pytest.fixture(scope="session")
 def playbook(cloud: Cloud) -> Playbook:
-    """Run a playbook against the local AWS: `playbook("network", "--check", extra_vars={...})`.
-
-    The name is that of a file in `playbooks/` without its suffix, or the path of another playbook. The inventory is
-    the rehearsal's unless `inventory` names another folder.
-    """
-
-    def run(
-        name: str | Path,
-        *args: str,
-        extra_vars: Mapping[str, Any] | None = None,
-        inventory: str | Path = "inventory/rehearsal",
-        environment: Mapping[str, str] | None = None,
-    ) -> Recap:
-        path = REPOSITORY / "playbooks" / f"{name}.yml" if isinstance(name, str) else name
-        command = ["ansible-playbook", "-i", str(inventory), str(path), *args]
-        if extra_vars:
-            command += ["-e", json.dumps(extra_vars)]
-        result = subprocess.run(
-            command,
-            cwd=REPOSITORY,
-            env={**cloud.environment, **(environment or {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
-        found = RECAP_LINE.search(result.stdout)
-        counts = dict(pair.split("=") for pair in found["counts"].split()) if found else {}
-        return Recap(result.returncode, result.stdout, {key: int(value) for key, value in counts.items()})
-
-    return run
+    """Run a playbook against the local AWS: `playbook("network", "--check", extra_vars={...})`."""
+    return partial(run_playbook, cloud)
 
 
 @pytest.fixture(scope="session")
 def converge(playbook: Playbook) -> Playbook:
     """Run a playbook and insist that it succeeds, showing its output otherwise."""
+    return lambda *args, **options: insist(playbook(*args, **options))
 
-    def run(*args: Any, **options: Any) -> Recap:
-        recap = playbook(*args, **options)
-        assert recap.returncode == 0, recap.output
-        return recap
 
-    return run
+# --- an environment that is built once -----------------------------------------------------------------------------
+
+SYSTEMS = ("network", "perimeter", "dns", "fleet", "addresses", "hub")
+
+
+def make_neighbours(cloud: Cloud, name_suffix: str = "", environment: str = "rehearsal") -> None:
+    """Make what other systems bring: the balancer, its target group and the file system."""
+    ec2, elbv2, efs = cloud.client("ec2"), cloud.client("elbv2"), cloud.client("efs")
+    tags = [
+        {"Key": "checkop:environment", "Value": environment},
+        {"Key": "checkop:managed-by", "Value": "checkop-environment"},
+    ]
+    name = [{"Name": "tag:Name", "Values": [f"checkop{name_suffix}"]}]
+    vpc = ec2.describe_vpcs(Filters=name)["Vpcs"][0]["VpcId"]
+    public = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "tag:checkop:tier", "Values": ["public"]}]
+    subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets(Filters=public)["Subnets"]]
+    elbv2.create_load_balancer(Name=f"Progresus-ELB{name_suffix}", Subnets=subnets, Tags=tags)
+    elbv2.create_target_group(Name=f"AUTOChOp{name_suffix}", Protocol="HTTP", Port=80, VpcId=vpc, Tags=tags)
+    efs.create_file_system(
+        CreationToken=f"chop-temp{name_suffix}", Tags=[*tags, {"Key": "Name", "Value": f"ChOp-Temp{name_suffix}"}]
+    )
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The systems of this folder's tests, built once per worker in a local AWS of their own, and how that went."""
+
+    cloud: Cloud
+    # Runs of all systems: checked before anything existed, and what was there after that check; made; run again; and
+    # checked when finished.
+    check_from_nothing: Recap
+    vpcs_after_check: int
+    first: Recap
+    second: Recap
+    check_finished: Recap
+
+    def client(self, service: str) -> Any:
+        """Make a plain boto3 client of a service."""
+        return self.cloud.client(service)
+
+    def run(self, *args: Any, **options: Any) -> Recap:
+        """Run a playbook, which may fail."""
+        return run_playbook(self.cloud, *args, **options)
+
+    def converge(self, *args: Any, **options: Any) -> Recap:
+        """Run a playbook, which must not fail."""
+        return insist(self.run(*args, **options))
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    """Build the environment once per worker; a test that changes it puts it right again."""
+    with local_aws(tmp_path_factory.mktemp("environment")) as cloud:
+        check = insist(run_playbook(cloud, SYSTEMS, "--check", "--diff"))
+        vpcs = len(cloud.client("ec2").describe_vpcs(Filters=[{"Name": "tag:Name", "Values": ["checkop"]}])["Vpcs"])
+        network = insist(run_playbook(cloud, "network"))
+        make_neighbours(cloud)
+        rest = insist(run_playbook(cloud, SYSTEMS[1:]))
+        first = Recap(0, network.output + rest.output, Counter(network.counts) + Counter(rest.counts))
+        second = insist(run_playbook(cloud, SYSTEMS))
+        finished = insist(run_playbook(cloud, SYSTEMS, "--check", "--diff"))
+        yield Environment(cloud, check, vpcs, first, second, finished)

@@ -113,6 +113,7 @@ PERIMETER_VARIABLES: Mapping[str, Kind] = {
     "perimeter_network_acls": Items(
         Record({"name": TEXT, "tier": TIER, "ingress": ACL_RULES, "egress": ACL_RULES}), least=1
     ),
+    "perimeter_subnet_cidrs": Table(Cidr()),
     "perimeter_wanted_flows": FLOWS,
     "perimeter_forbidden_flows": FLOWS,
 }
@@ -337,6 +338,7 @@ ROLLOUT_VARIABLES: Mapping[str, Kind] = {
     "rollout_check_timeout_seconds": SECONDS,
     "rollout_freeze": Record({}, {"reason": TEXT, "until": Anything()}),
     "rollout_window": Number(1),
+    "rollout_instance_hour_usd": Amount(),
     "rollout_settings": Table(Anything()),
 }
 
