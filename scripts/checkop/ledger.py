@@ -82,6 +82,11 @@ class Entry:
             return None
         return (datetime.fromisoformat(self.finished) - datetime.fromisoformat(self.started)).total_seconds()
 
+    @property
+    def step_seconds(self) -> float:
+        """How long one step of replacing took, without what was held; 0 when it was not measured."""
+        return self.timings.get("replacing", 0.0) / max(self.steps, 1)
+
     def to_json(self) -> str:
         """Return the parameter's value: JSON without what is at its default.
 

@@ -1,4 +1,4 @@
-"""`checkop releases`: what was rolled out, when, by whom, and how it ended."""
+"""`checkop releases`: what was rolled out, when, by whom, and how it ended; and what two releases differ in."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from checkop import inventory
 from checkop.aws import Clients
-from checkop.ledger import Ledger
+from checkop.bake import manifest
+from checkop.errors import CheckopError
+from checkop.ledger import Ledger, find
 
 if TYPE_CHECKING:
     import argparse
@@ -18,24 +20,72 @@ if TYPE_CHECKING:
     from checkop.ledger import Entry
 
 NAME = "releases"
-HELP = "List the releases of the ledger, the newest first."
+HELP = "List the releases, the newest first; `releases diff A B` says what two of them differ in."
+# What a release is made of, as a diff compares it.
+COMPARED = ("application_version", "git_revision", "image", "image_name", "template_version")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    parser.add_argument("what", nargs="*", metavar="diff A B", help="compare releases A and B")
     parser.add_argument("-i", "--inventory", type=Path, default=Path("inventory/rehearsal"), help="inventory folder")
     parser.add_argument("--json", action="store_true", help="for machines")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the ledger."""
+    """Print the ledger, or a difference."""
     values = inventory.load(args.inventory)
     entries = Ledger(Clients(values["aws_region"]).ssm, values["ssm_prefix"]).entries()
+    if not args.what:
+        if args.json:
+            rows = [asdict(entry) | {"seconds": entry.seconds} for entry in entries]
+            sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        else:
+            sys.stdout.write("\n".join(table(entries)) + "\n")
+        return 0
+    match args.what:
+        case ["diff", first, second]:
+            before, after = find(entries, first), find(entries, second)
+        case _:
+            raise CheckopError(
+                f"{' '.join(args.what)!r} is not known; say `checkop releases diff 6 7`, or nothing to list."
+            )
+    parts = contents(before, after)
     if args.json:
-        sys.stdout.write(json.dumps([asdict(entry) | {"seconds": entry.seconds} for entry in entries], indent=2) + "\n")
+        sys.stdout.write(
+            json.dumps({"release": changes(before, after), "image": manifest.as_json(parts)}, indent=2) + "\n"
+        )
     else:
-        sys.stdout.write("\n".join(table(entries)) + "\n")
+        lines = [f"{name}: {old or '-'} -> {new or '-'}" for name, (old, new) in changes(before, after).items()]
+        sys.stdout.write("\n".join([*lines, *manifest.lines(parts)]) + "\n")
     return 0
+
+
+def changes(before: Entry, after: Entry) -> dict[str, tuple[Any, Any]]:
+    """Return which facts of two releases differ, name -> (before, after)."""
+    old, new = asdict(before), asdict(after)
+    return {name: (old[name], new[name]) for name in COMPARED if old[name] != new[name]}
+
+
+def contents(before: Entry, after: Entry) -> dict[str, manifest.Difference]:
+    """Return what the images of two releases differ in: packages, files, units.
+
+    Raises
+    ------
+    CheckopError
+        A manifest is not on this machine.
+    """
+    if before.image == after.image:
+        return {}
+    loaded = {entry.image: manifest.load(entry.image) for entry in (before, after)}
+    missing = [image for image, found in loaded.items() if found is None]
+    if missing:
+        raise CheckopError(
+            f"the manifest of {', '.join(missing)} is not on this machine "
+            f"({manifest.IMAGES}/<image>/{manifest.NAME}). It is "
+            "written where the image was baked; run this there, or copy the folder here."
+        )
+    return manifest.differences(loaded[before.image] or {}, loaded[after.image] or {})
 
 
 def table(entries: list[Entry]) -> list[str]:

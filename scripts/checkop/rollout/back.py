@@ -54,7 +54,7 @@ def rollback(kit: Tools, settings: Settings, release: str = "", *, check: bool =
             f"{group.name}"
         )
     layout = plan.make(group.desired, group.desired, 100, preferences.fast_maximum(group), ())
-    lines = tuple(forecast.table(forecast.make(layout, settings, found.entries, fast=True)))
+    lines = tuple(forecast.make(layout, settings, found.entries, fast=True).table())
     say_forecast(kit, goal.image, image, lines)
     if check:
         return Outcome(True, f"would bring release {goal.release} back", forecast=lines)

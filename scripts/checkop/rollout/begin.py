@@ -91,7 +91,7 @@ def attach(kit: Tools, holder: Holder, *, check: bool) -> Entry | None:
     return None
 
 
-def take_lock(kit: Tools, release: str, operation: str, image: str) -> None:
+def take_lock(kit: Tools, release: str, operation: str, image: str, *, size: int = 0) -> None:
     """Take the lock.
 
     Raises
@@ -99,7 +99,7 @@ def take_lock(kit: Tools, release: str, operation: str, image: str) -> None:
     CheckopError
         Somebody else was faster.
     """
-    if kit.lock.take(release, operation, image, kit.clock.now()):
+    if kit.lock.take(release, operation, image, kit.clock.now(), size=size):
         return
     other = kit.lock.read()
     raise CheckopError(

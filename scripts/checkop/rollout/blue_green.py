@@ -146,7 +146,12 @@ def _home(  # noqa: PLR0917 - as `decide`
     """Blue has the image: it takes the traffic again, and green goes."""
     if green.share:
         if not observation.full():
-            return bounded(memory, settings, now, f"blue comes to full strength: {watch.describe(observation, entry)}")
+            return bounded(
+                memory,
+                settings,
+                now,
+                f"blue comes to full strength: {watch.describe(observation, entry.template_version)}",
+            )
         return Decision(Act.WEIGH, "blue takes the traffic again", percent=0)
     found = trouble(observation, entry, memory, settings, now)
     if found and green.group is not None and green.group.desired:

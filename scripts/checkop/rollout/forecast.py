@@ -40,6 +40,15 @@ class Forecast:
         """The whole."""
         return sum(line.seconds for line in self.lines)
 
+    def table(self) -> list[str]:
+        """Return it as lines for a terminal."""
+        releases = "release" if self.measured == 1 else "releases"
+        source = (
+            f"from {self.measured} earlier {releases}" if self.measured else "from defaults, nothing was measured yet"
+        )
+        lines = [f"{line.seconds:6.0f} s  {line.text}" for line in self.lines]
+        return [*lines, f"{self.seconds:6.0f} s  in all ({source})"]
+
 
 def make(
     plan: Plan, settings: Settings, entries: Sequence[Entry], *, fast: bool = False, first: bool = False
@@ -49,9 +58,9 @@ def make(
     Parameters
     ----------
     plan:
-        Its steps; those of a first rollout are not looked at.
+        Its steps; those of a first rollout and of blue/green are not looked at.
     settings:
-        Delays and percentages.
+        Delays, percentages, strategy.
     entries:
         The ledger, the newest first.
     fast:
@@ -59,38 +68,57 @@ def make(
     first:
         The group is empty: nothing is replaced.
     """
-    per_step, measured = _step_seconds(settings, entries, first=first)
+    if settings.strategy == "blue_green" and not first and not fast:
+        return _blue_green(settings, entries)
+    step = _measure(entries, first=first, operation="rollback" if fast else "rollout")
+    boot = BOOT_SECONDS + settings.warmup_seconds
+    per_step = step.seconds or (boot if first else boot + settings.deregistration_delay_seconds)
     lines: list[Line] = []
     if first:
         lines.append(Line(f"{settings.desired_size} instances boot and get healthy", per_step))
-    for count, step in enumerate(plan.steps if not first else (), start=1):
-        noun = "instance" if step.instances == 1 else "instances"
-        lines.append(Line(f"step {count}: {step.instances} {noun} replaced, {step.percent} % new", per_step))
-        if step.checkpoint and not fast and step.percent < 100:  # noqa: PLR2004 - the end is the soak's
-            lines.append(Line(f"checkpoint at {step.percent} %: checks, then held", settings.checkpoint_delay_seconds))
+    for count, each in enumerate(plan.steps if not first else (), start=1):
+        noun = "instance" if each.instances == 1 else "instances"
+        lines.append(Line(f"step {count}: {each.instances} {noun} replaced, {each.percent} % new", per_step))
+        if each.checkpoint and not fast and each.percent < 100:  # noqa: PLR2004 - the end is the soak's
+            lines.append(Line(f"checkpoint at {each.percent} %: checks, then held", settings.checkpoint_delay_seconds))
     if not fast:
-        lines.append(Line("soak under real traffic", settings.soak_seconds))
-    return Forecast(tuple(lines), measured)
+        soak = settings.soak_seconds if first else max(settings.soak_seconds, settings.checkpoint_delay_seconds)
+        lines.append(Line("soak under real traffic", soak))
+    return Forecast(tuple(lines), step.count)
 
 
-def _step_seconds(settings: Settings, entries: Sequence[Entry], *, first: bool) -> tuple[float, int]:
-    seen = [
-        entry.timings["replacing"] / max(entry.steps, 1)
-        for entry in entries
-        if entry.result == "succeeded" and entry.first == first and entry.timings.get("replacing")
-    ][:LOOK_BACK]
-    if seen:
-        return median(seen), len(seen)
-    boot = BOOT_SECONDS + settings.warmup_seconds
-    return (boot if first else boot + settings.deregistration_delay_seconds), 0
+def _blue_green(settings: Settings, entries: Sequence[Entry]) -> Forecast:
+    boot, drain = boot_seconds(settings, entries), settings.deregistration_delay_seconds
+    lines = [Line("green boots and gets healthy", boot)]
+    lines += [
+        Line(f"green takes {share} %, checked and held", settings.checkpoint_delay_seconds)
+        for share in settings.weights[:-1]
+    ]
+    lines += [
+        Line("green has all traffic, held", settings.hold_seconds),
+        Line("blue, without traffic, gets the image too", boot + drain),
+        Line("green finishes open requests and goes", drain),
+    ]
+    return Forecast(tuple(lines), _measure(entries, first=True).count)
 
 
-def table(forecast: Forecast) -> list[str]:
-    """Return the forecast as lines for a terminal."""
-    source = (
-        f"from {forecast.measured} earlier release{'s' if forecast.measured > 1 else ''}"
-        if forecast.measured
-        else "from defaults, nothing was measured yet"
-    )
-    lines = [f"{line.seconds:6.0f} s  {line.text}" for line in forecast.lines]
-    return [*lines, f"{forecast.seconds:6.0f} s  in all ({source})"]
+def boot_seconds(settings: Settings, entries: Sequence[Entry]) -> float:
+    """Return how long an instance takes from launch until it is healthy behind the balancer."""
+    return _measure(entries, first=True).seconds or BOOT_SECONDS + settings.warmup_seconds
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Seconds a step took, 0 when nothing was measured, and in how many releases."""
+
+    seconds: float
+    count: int
+
+
+def _measure(entries: Sequence[Entry], *, first: bool, operation: str = "rollout") -> _Measured:
+    """Take the median step of the newest releases of the same kind; for want of those, of any that replaced "
+    "instances."""
+    measured = [each for each in entries if each.result == "succeeded" and each.first == first and each.step_seconds]
+    alike = [each for each in measured if each.operation == operation] or measured
+    seen = [each.step_seconds for each in alike[:LOOK_BACK]]
+    return _Measured(median(seen), len(seen)) if seen else _Measured(0.0, 0)

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from checkop.aws import Clients
 from checkop.errors import CheckopError
-from checkop.rollout import back, operations
+from checkop.rollout import back, operations, replacing, scaling
 from checkop.rollout.kit import tools
 from checkop.rollout.settings import from_options
 
@@ -37,9 +37,21 @@ def rollback(kit: Tools, settings: Settings, options: Mapping[str, Any], check: 
     return back.rollback(kit, settings, str(options.get("release") or ""), check=check)
 
 
+def scale(kit: Tools, settings: Settings, options: Mapping[str, Any], check: bool) -> Outcome:
+    """Give the fleet another size."""
+    return scaling.scale(kit, settings, options["size"], check=check)
+
+
+def replace_instance(kit: Tools, settings: Settings, options: Mapping[str, Any], check: bool) -> Outcome:
+    """Replace one instance."""
+    return replacing.replace_instance(kit, settings, options["instance"], check=check)
+
+
 WORK: dict[str, Callable[[Tools, Settings, Mapping[str, Any], bool], Outcome]] = {
     "rollout": rollout,
     "rollback": rollback,
+    "scale": scale,
+    "replace": replace_instance,
 }
 
 _COMMON: dict[str, Any] = {
@@ -55,6 +67,8 @@ SPECS: dict[str, dict[str, Any]] = {
         "strategy": {"type": "str", "choices": ["rolling", "blue_green"]},
     },
     "rollback": {**_COMMON, "release": {"type": "str", "default": ""}},
+    "scale": {**_COMMON, "size": {"type": "int", "required": True}},
+    "replace": {**_COMMON, "instance": {"type": "str", "required": True}},
 }
 
 
@@ -83,6 +97,9 @@ def perform(
         kit = tools(Clients(options["region"]), settings, lambda line: say(f"rollout: {line}"))
         outcome = WORK[operation](kit, settings, options, check)
     except CheckopError as error:
+        # Readable here; in Ansible's own answer the lines run into one.
+        for line in str(error).splitlines():
+            say(f"rollout: {line}")
         return {"failed": True, "changed": False, "msg": str(error)}
     except (BotoCoreError, ClientError) as error:
         return {

@@ -72,6 +72,8 @@ class Holder:
     host: str
     pid: int
     born: str
+    # Of a `replace`: the group's size before it.
+    size: int = 0
 
     def of(self, session: Session) -> bool:
         """Whether this very process holds it."""
@@ -86,8 +88,9 @@ class Holder:
 
     def sentence(self) -> str:
         """Say who rolls what since when."""
+        what = f"release {self.release}, a" if self.release.isdigit() else "the"
         return (
-            f"release {self.release}, a {self.operation} of {self.image}, by {self.user}@{self.host} ({self.who}) "
+            f"{what} {self.operation} of {self.image}, by {self.user}@{self.host} ({self.who}) "
             "since "
             f"{self.since}, last heard of {self.heartbeat}"
         )
@@ -131,9 +134,9 @@ class Lock:
                 f"delete it: aws ssm delete-parameter --name {self._name}"
             ) from error
 
-    def take(self, release: str, operation: str, image: str, now: datetime) -> bool:
+    def take(self, release: str, operation: str, image: str, now: datetime, *, size: int = 0) -> bool:
         """Take a free lock; False when somebody was faster."""
-        holder = Holder(release, operation, image, timestamp(now), timestamp(now), **asdict(self.session))
+        holder = Holder(release, operation, image, timestamp(now), timestamp(now), **asdict(self.session), size=size)
         try:
             self._put(holder, overwrite=False)
         except ClientError as error:

@@ -53,7 +53,7 @@ def rollout(kit: Tools, settings: Settings, image: str, *, check: bool = False) 
         raise CheckopError("Refused, and nothing was changed:\n  - " + "\n  - ".join(refused))
     first = found.observation.group.desired == 0
     layout = _plan(found, settings)
-    lines = tuple(forecast.table(forecast.make(layout, settings, found.entries, first=first)))
+    lines = tuple(forecast.make(layout, settings, found.entries, first=first).table())
     say_forecast(kit, wanted, facts.image, lines)
     if check:
         return Outcome(True, f"would roll out {wanted}", forecast=lines)
@@ -112,10 +112,10 @@ def _plan(found: Found, settings: Settings) -> plan.Plan:
     return plan.make(desired, desired, settings.min_healthy_percent, settings.max_healthy_percent, settings.checkpoints)
 
 
-def preview(kit: Tools, settings: Settings, image: str) -> tuple[list[str], list[str]]:
+def preview(kit: Tools, settings: Settings, image: str) -> tuple[list[str], forecast.Forecast]:
     """Return what a rollout would be refused for, and its forecast; nothing is changed."""
     wanted = wanted_image(kit.world, image)
     found = find(kit)
     refused = preflight.refusals(_facts(kit, settings, wanted, found), settings)
     first = found.observation.group.desired == 0
-    return refused, forecast.table(forecast.make(_plan(found, settings), settings, found.entries, first=first))
+    return refused, forecast.make(_plan(found, settings), settings, found.entries, first=first)

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 from checkop.rollout import plan
 
 if TYPE_CHECKING:
-    from checkop.rollout.model import Image, Observation, TemplateVersion
+    from checkop.rollout.model import Group, Image, Observation, TemplateVersion
     from checkop.rollout.settings import Settings
+
+# Processes of a group (SuspendProcesses) without which instances are not replaced.
+NEEDED_PROCESSES = frozenset({"Launch", "Terminate", "HealthCheck", "AddToLoadBalancer", "InstanceRefresh"})
 
 
 @dataclass(frozen=True)
@@ -125,15 +128,7 @@ def fleet(observation: Observation, balancer_state: str) -> list[str]:
             f"{active.start:%H:%M:%S} UTC), and not by this toolkit. Wait for it, or end it with "
             "playbooks/rollback.yml."
         )
-    blocking = sorted(
-        {"Launch", "Terminate", "HealthCheck", "AddToLoadBalancer", "InstanceRefresh"} & set(group.suspended)
-    )
-    if blocking:
-        found.append(
-            f"Group {group.name} has suspended processes ({', '.join(blocking)}), so nothing would be replaced. "
-            "Resume them: "
-            f"aws autoscaling resume-processes --auto-scaling-group-name {group.name}"
-        )
+    found += suspended(group)
     protected = [instance.instance_id for instance in group.instances if instance.protected]
     if protected:
         found.append(
@@ -153,6 +148,18 @@ def fleet(observation: Observation, balancer_state: str) -> list[str]:
             f"{' (' + '; '.join(sick) + ')' if sick else ''}. Mend it first: docs/when-it-goes-wrong.md."
         )
     return found
+
+
+def suspended(group: Group) -> list[str]:
+    """Return processes of the group without which nothing would be replaced."""
+    blocking = sorted(NEEDED_PROCESSES & set(group.suspended))
+    if not blocking:
+        return []
+    return [
+        f"Group {group.name} has suspended processes ({', '.join(blocking)}), so nothing would be replaced. Resume "
+        "them: "
+        f"aws autoscaling resume-processes --auto-scaling-group-name {group.name}"
+    ]
 
 
 def alarms(facts: Facts) -> list[str]:

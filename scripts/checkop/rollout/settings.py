@@ -52,7 +52,7 @@ class Settings:
     resolve: dict[str, str] = field(default_factory=dict)
     ca_file: str = ""
     deregistration_delay_seconds: int = 300
-    grace_seconds: int = 180
+    instance_hour_usd: float = 0.1664
 
     @property
     def manual(self) -> bool:

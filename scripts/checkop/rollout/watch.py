@@ -230,7 +230,8 @@ def _under_way(observation: Observation, entry: Entry, memory: Memory, settings:
     if idle > settings.step_timeout_seconds + refresh.checkpoint_delay and refresh.percentage < ALL:
         return Decision(
             Act.ROLL_BACK,
-            f"nothing has come forward for {idle:.0f} s (rollout_step_timeout_seconds): {describe(observation, entry)}",
+            f"nothing has come forward for {idle:.0f} s (rollout_step_timeout_seconds): "
+            f"{describe(observation, entry.template_version)}",
         )
     if refresh.status == "Baking" or refresh.percentage >= ALL:
         memory.full_since = now if memory.full_since is None else memory.full_since
@@ -240,7 +241,7 @@ def _under_way(observation: Observation, entry: Entry, memory: Memory, settings:
             Act.WAIT,
             f"held at {refresh.percentage} % for {refresh.checkpoint_delay} s at most: time for alarms to ring",
         )
-    return Decision(Act.WAIT, describe(observation, entry))
+    return Decision(Act.WAIT, describe(observation, entry.template_version))
 
 
 def held(observation: Observation, refresh: Refresh) -> bool:
@@ -275,8 +276,10 @@ def _replaced(observation: Observation, entry: Entry, memory: Memory, settings: 
         return Decision(Act.RETURN, found)
     if not observation.full():
         if now - memory.progress_at > settings.step_timeout_seconds:
-            return Decision(Act.RETURN, f"full strength was not reached: {describe(observation, entry)}")
-        return Decision(Act.WAIT, describe(observation, entry))
+            return Decision(
+                Act.RETURN, f"full strength was not reached: {describe(observation, entry.template_version)}"
+            )
+        return Decision(Act.WAIT, describe(observation, entry.template_version))
     if _lopsided(observation, memory, settings, now):
         return Decision(Act.WAIT, _rebalancing(observation))
     memory.full_since = now if memory.full_since is None else memory.full_since
@@ -365,8 +368,8 @@ def _returning(observation: Observation, entry: Entry, memory: Memory, settings:
     )
 
 
-def describe(observation: Observation, entry: Entry) -> str:
-    """Say what the fleet is waiting for, in a line."""
+def describe(observation: Observation, version: int | None) -> str:
+    """Say what the fleet is waiting for, in a line; with a launch template version, how many instances have it."""
     group = observation.group
     states = {target.instance_id: target for target in observation.targets}
     waits: list[str] = []
@@ -382,7 +385,8 @@ def describe(observation: Observation, entry: Entry) -> str:
             waits.append(
                 f"{name} is {target.state} behind the balancer{f' ({target.reason})' if target.reason else ''}"
             )
-    new = sum(1 for each in group.instances if each.template_version == entry.template_version and each.in_service)
+    good = observation.healthy_ids()
+    new = sum(1 for each in group.instances if each.template_version == version and each.instance_id in good)
     healthy = sum(observation.healthy_by_zone().values())
-    head = f"{new} of {group.desired} new, {healthy} healthy"
+    head = f"{healthy} of {group.desired} healthy" + (f", {new} of them new" if version is not None else "")
     return f"{head}; waiting: {'; '.join(waits)}" if waits else f"{head}; waiting for Auto Scaling's next step"

@@ -284,6 +284,18 @@ class World:
             MaxSize=maximum,
         )
 
+    def set_desired(self, group: Group, desired: int) -> None:
+        """Give a group another size within its bounds (SetDesiredCapacity)."""
+        self.clients.autoscaling.set_desired_capacity(
+            AutoScalingGroupName=group.name, DesiredCapacity=desired, HonorCooldown=False
+        )
+
+    def terminate(self, instance_id: str, *, decrement: bool) -> None:
+        """End one instance of a group, drained first (TerminateInstanceInAutoScalingGroup)."""
+        self.clients.autoscaling.terminate_instance_in_auto_scaling_group(
+            InstanceId=instance_id, ShouldDecrementDesiredCapacity=decrement
+        )
+
     def put_parameter(self, name: str, value: str) -> None:
         """Write a parameter below the prefix (SSM PutParameter)."""
         self.clients.ssm.put_parameter(

@@ -1,4 +1,4 @@
-"""A fleet in the rehearsal cloud's API, with made-up time: the real calls of the rollout, and no instance behind them."""
+"""A fleet in the rehearsal cloud's API, with made-up time: the real calls, and no instance behind them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from moto.ec2.models import ec2_backends
 
 from checkop.aws import Clients
 from checkop.ledger import Ledger
-from checkop.rollout import back, checks, operations
+from checkop.rollout import back, checks, operations, replacing, scaling
 from checkop.rollout.kit import Tools
 from checkop.rollout.lock import Lock, Session
 from checkop.rollout.settings import Settings
@@ -274,6 +274,12 @@ class Fleet:
 
     def rollback(self, release: str = "", *, user: str = "ana", **settings: Any) -> Any:
         return back.rollback(self.tools(user), replace(self.settings, **settings), release)
+
+    def scale(self, size: int, *, user: str = "ana", check: bool = False, **settings: Any) -> Any:
+        return scaling.scale(self.tools(user), replace(self.settings, **settings), size, check=check)
+
+    def replace(self, instance: str, *, user: str = "ana", check: bool = False, **settings: Any) -> Any:
+        return replacing.replace_instance(self.tools(user), replace(self.settings, **settings), instance, check=check)
 
 
 @pytest.fixture
