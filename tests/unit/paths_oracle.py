@@ -77,5 +77,5 @@ def arrives(perimeter: Perimeter, source: Place, destination: Place, protocol: s
 def answered(perimeter: Perimeter, source: Place, destination: Place, protocol: str, client_port: int) -> bool:
     """Whether a reply to the client's port gets back; security groups remember the connection."""
     return subnet_allows(perimeter, destination, source, "egress", (protocol, client_port)) and subnet_allows(
-        perimeter, source, destination, "ingress", protocol, client_port
+        perimeter, source, destination, "ingress", (protocol, client_port)
     )
