@@ -2,7 +2,7 @@
 
 `python molecule/shared/aws.py CONTAINER STATE_FILE` returns once it serves, and leaves a process behind that ends with
 the container. The state file tells where: `endpoint_url` and `metadata_endpoint` as the container reaches them,
-`api_url` as this machine does, and `instance_id`.
+`api_url` as this machine does.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HOST_FROM_INSIDE = "10.0.2.2"
 
 
 def publish(client: Any) -> str:
-    """Make what a host asks for: parameters, a secret, a pool of addresses, a group of one; return the instance's id."""
+    """Make what a host asks for: parameters, a secret, addresses, a group of one; return the instance's id."""
     secret = client("secretsmanager").create_secret(
         Name=f"checkop/{ENVIRONMENT}/database",
         SecretString=json.dumps({"username": "checkop", "password": 'se"cr$et\\'}),
@@ -113,18 +113,18 @@ def serve(container: str, state_file: Path) -> None:
     api_url = f"http://127.0.0.1:{cloud.port}"
     instance_id = publish(lambda service: boto3.client(service, endpoint_url=api_url))
 
-    def latest(asked: str) -> dict[str, Any] | None:
-        for instance in cloud.instances():
-            if instance.instance_id == asked:
-                return metadata.tree(instance, account=ACCOUNT, region=REGION, credentials=CREDENTIALS)
-        return None
+    def latest(_asked: str) -> dict[str, Any] | None:
+        """Let the container play whichever instance the group has: a test may end one and have the next."""
+        playing = [instance for instance in cloud.instances() if instance.state in ("pending", "running")]
+        if not playing:
+            return None
+        return metadata.tree(playing[-1], account=ACCOUNT, region=REGION, credentials=CREDENTIALS)
 
     port = metadata.MetadataService(latest).listen(instance_id)
     state = {
         "endpoint_url": f"http://{HOST_FROM_INSIDE}:{cloud.port}",
         "metadata_endpoint": f"http://{HOST_FROM_INSIDE}:{port}",
         "api_url": api_url,
-        "instance_id": instance_id,
     }
     draft = state_file.with_suffix(".new")
     draft.write_text(json.dumps(state), encoding="utf-8")

@@ -122,8 +122,8 @@ class Tree(object):
         if not entry["validate"]:
             return
         command = [word.replace("%s", path) for word in shlex.split(entry["validate"])]
-        if self.module.check_mode and not self.module.get_bin_path(command[0]):
-            return  # A first check: the package that brings the validator would be installed before.
+        if self.module.check_mode and not os.path.exists(entry["path"]):
+            return  # A first check: the validator, or a user that the file names, may be still to come.
         code, out, err = self.module.run_command(command)
         if code != 0:
             self.module.fail_json(
