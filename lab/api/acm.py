@@ -3,7 +3,6 @@
 from typing import Any
 
 from moto.acm.models import AWSCertificateManagerBackend
-from moto.acm.responses import AWSCertificateManagerResponse
 
 from lab.api import views
 from lab.api.base import LabBackend
@@ -13,7 +12,6 @@ class LabACMBackend(LabBackend, AWSCertificateManagerBackend):  # type: ignore[m
     """Certificates of the rehearsal cloud."""
 
     service = "acm"
-    responses = AWSCertificateManagerResponse
 
     def import_certificate(
         self, certificate: bytes, private_key: bytes, chain: bytes | None, arn: str | None, tags: list[dict[str, str]]
@@ -22,7 +20,8 @@ class LabACMBackend(LabBackend, AWSCertificateManagerBackend):  # type: ignore[m
         before = self._certificates.get(arn)
         imported: str = super().import_certificate(certificate, private_key, chain, arn, tags)
         bundle = self._certificates[imported]
-        bundle.chain = chain or b""
+        # Without a chain ACM answers the certificate itself as its chain.
+        bundle.chain = chain or certificate
         if before is not None:
             bundle.tags, bundle.in_use_by = before.tags, before.in_use_by
         return imported
@@ -35,7 +34,7 @@ class LabACMBackend(LabBackend, AWSCertificateManagerBackend):  # type: ignore[m
                 domain=bundle.common_name,
                 certificate=_text(bundle.cert),
                 private_key=_text(bundle.key),
-                chain=_text(bundle.chain),
+                chain="" if bundle.chain == bundle.cert else _text(bundle.chain),
             )
             for bundle in self._certificates.values()
             if bundle.type == "IMPORTED"

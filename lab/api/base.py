@@ -20,7 +20,7 @@ class Refusal(ServiceException):  # type: ignore[misc]
 
 
 class LabBackend:
-    """Mixed in before a backend of moto; `responses` is the handler that answers for it."""
+    """Mixed in before a backend of moto; `responses` is the handler that the registry gives it."""
 
     service: ClassVar[str]
     responses: ClassVar[Any]

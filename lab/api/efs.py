@@ -1,4 +1,4 @@
-"""Amazon EFS: tags under all their names, updates, policies that are really kept, and the size that the runtime meters."""
+"""Amazon EFS: tags, updates, policies that are really kept, and the size that the runtime meters."""
 
 import json
 from types import SimpleNamespace
@@ -32,6 +32,7 @@ class LabEFSBackend(LabBackend, EFSBackend):  # type: ignore[misc]
 
     service = "efs"
     file_systems_by_id: dict[str, FileSystem]
+    access_points: dict[str, Any]
 
     @property
     def _url_module(self) -> Any:
@@ -60,7 +61,7 @@ class LabEFSBackend(LabBackend, EFSBackend):  # type: ignore[misc]
     def measure(self) -> None:
         """Take over the sizes that the runtime meters."""
         for key, system in self.file_systems_by_id.items():
-            system._size_value = context.current().hooks.file_system_bytes(key)  # noqa: SLF001 - moto's only place
+            system._size_value = context.current().hooks.file_system_bytes(key)
 
     def view(self) -> list[views.FileSystem]:
         """Return the file systems, as the runtime needs to see them."""
@@ -136,7 +137,7 @@ class LabEFSResponse(EFSResponse):  # type: ignore[misc]
         system, status = self._system(), self._get_param("BackupPolicy")["Status"]
         if status not in ("ENABLED", "DISABLED"):
             raise Refusal("ValidationException", f"BackupPolicy status {status} must be ENABLED or DISABLED.")
-        system._backup = status == "ENABLED"  # noqa: SLF001 - moto's only place
+        system._backup = status == "ENABLED"
         return self._backup_policy(system)
 
     def describe_backup_policy(self) -> Answer:
@@ -211,9 +212,6 @@ class LabEFSResponse(EFSResponse):  # type: ignore[misc]
     def describe_account_preferences(self) -> Answer:
         """DescribeAccountPreferences."""
         return _json({"ResourceIdPreference": {"ResourceIdType": "LONG_ID", "Resources": ["FILE_SYSTEM"]}})
-
-
-LabEFSBackend.responses = LabEFSResponse
 
 
 def _json(answer: dict[str, Any]) -> Answer:

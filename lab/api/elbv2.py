@@ -13,6 +13,7 @@ from moto.moto_api._internal import mock_random
 
 from lab.api import context, views
 from lab.api.base import LabBackend, Refusal
+from lab.api.hooks import TargetHealth
 from lab.api.paging import page
 
 # Attributes of an application load balancer and of a target group of instances, with AWS's defaults.
@@ -212,37 +213,24 @@ class LabELBv2Backend(LabBackend, ELBv2Backend):  # type: ignore[misc]
             return "unused", "Target.NotRegistered", "Target is not registered to the target group"
         if registration.draining_until is not None:
             return "draining", "Target.DeregistrationInProgress", "Target deregistration is in progress"
-        balancers = [self.load_balancers[lb] for lb in self.balancers_of(arn)]
+        return self._unused(arn, key) or _measured(context.current().hooks.target_health(arn).get(key))
+
+    def _unused(self, arn: str, key: Key) -> Health | None:
+        """Return why the balancer does not send requests to a registered target, or None when it does."""
+        balancers = [self.load_balancers[balancer] for balancer in self.balancers_of(arn)]
         if not balancers:
-            return (
-                "unused",
-                "Target.NotInUse",
-                "Target group is not configured to receive traffic from the load balancer",
-            )
+            message = "Target group is not configured to receive traffic from the load balancer"
+            return "unused", "Target.NotInUse", message
         instance = self.ec2_backend.get_instance_by_id(key[0])
-        if instance is not None:
-            if instance.state in ("stopping", "stopped", "shutting-down", "terminated"):
-                return "unused", "Target.InvalidState", f"Target is in the {instance.state} state"
-            zones = {zone.zone_name for balancer in balancers for zone in balancer.availability_zones}
-            if instance.availability_zone not in zones:
-                message = "Target is in an Availability Zone that is not enabled for the load balancer"
-                return "unused", "Target.NotInUse", message
-        measured = context.current().hooks.target_health(arn).get(key)
-        if measured is None:
-            return "initial", "Elb.RegistrationInProgress", "Target registration is in progress"
-        if measured.state == "healthy":
-            return "healthy", "", ""
-        reason = measured.reason or (
-            "Elb.InitialHealthChecking" if measured.state == "initial" else "Target.FailedHealthChecks"
-        )
-        description = (
-            measured.description
-            or {
-                "initial": "Initial health checks in progress",
-                "unhealthy": "Health checks failed",
-            }[measured.state]
-        )
-        return measured.state, reason, description
+        if instance is None:
+            return None
+        if instance.state in ("stopping", "stopped", "shutting-down", "terminated"):
+            return "unused", "Target.InvalidState", f"Target is in the {instance.state} state"
+        zones = {zone.zone_name for balancer in balancers for zone in balancer.availability_zones}
+        if instance.availability_zone not in zones:
+            message = "Target is in an Availability Zone that is not enabled for the load balancer"
+            return "unused", "Target.NotInUse", message
+        return None
 
     def state_of(self, arn: str, target_id: str) -> str:
         """Return the worst state among the ports of a target."""
@@ -308,6 +296,19 @@ class LabELBv2Backend(LabBackend, ELBv2Backend):  # type: ignore[misc]
         ]
 
 
+def _measured(health: TargetHealth | None) -> Health:
+    """Return what the balancer measures, with AWS's words where it says nothing more."""
+    if health is None:
+        return "initial", "Elb.RegistrationInProgress", "Target registration is in progress"
+    if health.state == "healthy":
+        return "healthy", "", ""
+    if health.state == "initial":
+        reason, description = "Elb.InitialHealthChecking", "Initial health checks in progress"
+    else:
+        reason, description = "Target.FailedHealthChecks", "Health checks failed"
+    return health.state, health.reason or reason, health.description or description
+
+
 def forwards(actions: list[Any]) -> set[str]:
     """Return the ARNs of the target groups that actions forward to, whatever their weight."""
     found = set()
@@ -370,9 +371,6 @@ class LabELBv2Response(ELBV2Response):  # type: ignore[misc]
             group.load_balancer_arns = self.backend.balancers_of(group.arn)
         found, token = page(list(groups), self._get_param("Marker"), self._get_int_param("PageSize"))
         return ActionResult({"TargetGroups": found, "NextMarker": token})
-
-
-LabELBv2Backend.responses = LabELBv2Response
 
 
 class LabELBBackend(ELBBackend):  # type: ignore[misc]

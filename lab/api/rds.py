@@ -22,6 +22,9 @@ MINIMUM_GB = 20
 class LabDBInstance(DBInstance):  # type: ignore[misc]
     """A DB instance whose endpoint is where its database really answers."""
 
+    engine: str
+    engine_version: str
+
     def __init__(self, backend: RDSBackend, **kwargs: Any) -> None:
         super().__init__(backend, **kwargs)
         self.status = "creating"
@@ -223,6 +226,3 @@ class LabRDSResponse(RDSResponse):  # type: ignore[misc]
         parameters = [parameter.original_dict() for parameter in self.params.get("Parameters", [])]
         self.backend.reset_parameters(name, parameters, everything=self.params.get("ResetAllParameters", False))
         return ActionResult({"DBParameterGroupName": name})
-
-
-LabRDSBackend.responses = LabRDSResponse

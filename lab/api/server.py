@@ -134,6 +134,37 @@ class _Handler(MotoRequestHandler):  # type: ignore[misc]
     # Seconds that an idle connection keeps its thread.
     timeout = 60
 
+    def run_wsgi(self) -> None:
+        """Answer one request and leave the connection open, which werkzeug's own handler never does.
+
+        That is safe here because the application reads every body to its end before it answers.
+        """
+        if self.headers.get("Expect", "").strip().lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.wfile.flush()
+
+        length: list[str] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+            code, _, reason = status.partition(" ")
+            self.send_response(int(code), reason)
+            for name, value in headers:
+                if name.lower() == "content-length":
+                    length.append(value)
+                elif name.lower() != "connection":
+                    self.send_header(name, value)
+
+        content = b"".join(self.server.app(self.make_environ(), start_response))
+        if self.command == "HEAD":
+            # The length of what GET would answer.
+            self.send_header("Content-Length", length[0] if length else "0")
+            content = b""
+        else:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+        self.wfile.flush()
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Leave the log to the application."""
 
@@ -142,7 +173,7 @@ class _Handler(MotoRequestHandler):  # type: ignore[misc]
         log.debug(message, *args)
 
 
-class _Server(ThreadedWSGIServer):  # type: ignore[misc]
+class _Server(ThreadedWSGIServer):
     request_queue_size = 128
     daemon_threads = True
 

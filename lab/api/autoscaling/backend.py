@@ -1,16 +1,15 @@
 """What the Auto Scaling API does to groups; the requests themselves are read in `responses`."""
 
-import math
-import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from moto.autoscaling.models import AutoScalingBackend
 
 from lab.api import context
-from lab.api.autoscaling.engine import Engine, LaunchError
-from lab.api.autoscaling.model import KEPT, Activity, Group, Hook, Member, configuration_key
-from lab.api.autoscaling.refresh import Preferences, Refresh
+from lab.api.autoscaling.engine import Engine
+from lab.api.autoscaling.model import KEPT, Activity, Group, Hook, Member
+from lab.api.autoscaling.protocol import LaunchError
+from lab.api.autoscaling.refreshes import RefreshMixin
 from lab.api.autoscaling.surroundings import Backends
 from lab.api.base import LabBackend, Refusal
 
@@ -25,7 +24,7 @@ POLICIES = (
 )
 
 
-class LabAutoScalingBackend(LabBackend, AutoScalingBackend):  # type: ignore[misc]
+class LabAutoScalingBackend(RefreshMixin, LabBackend, AutoScalingBackend):  # type: ignore[misc]
     """Auto Scaling of the rehearsal cloud: groups of our own in the place of moto's."""
 
     service = "autoscaling"
@@ -115,17 +114,36 @@ class LabAutoScalingBackend(LabBackend, AutoScalingBackend):  # type: ignore[mis
             self._note_capacity(group, before, "user request update of AutoScalingGroup constraints")
 
     def _apply(self, group: Group, params: Mapping[str, Any]) -> None:
-        least = params.get("MinSize", group.min_size)
-        most = params.get("MaxSize", group.max_size)
+        least, most = params.get("MinSize", group.min_size), params.get("MaxSize", group.max_size)
         if least > most:
             raise Refusal("ValidationError", f"Max bound, {most}, must be greater than or equal to min bound, {least}")
         desired = params.get("DesiredCapacity")
         if desired is None:
             desired = min(max(group.desired, least), most)
-        self._check_capacity(desired, least, most)
+        if not least <= desired <= most:
+            message = f"Desired capacity:{desired} must be between the specified min size:{least} and max size:{most}"
+            raise Refusal("ValidationError", message)
+        for policy in params.get("TerminationPolicies", []):
+            if policy not in POLICIES:
+                message = f"Invalid termination policy: {policy}; allowed: {', '.join(POLICIES)}"
+                raise Refusal("ValidationError", message)
         template = params.get("LaunchTemplate")
+        numbered = self.resolve(template) if template else {}
+        self._place(group, params)
+        group.min_size, group.max_size, group.desired = least, most, desired
         if template:
-            self._resolve(template)
+            # A version is told only if one was given.
+            group.launch_template = {**{k: v for k, v in numbered.items() if k != "Version"}, **template}
+        group.default_cooldown = params.get("DefaultCooldown", group.default_cooldown)
+        group.health_check_type = params.get("HealthCheckType", group.health_check_type)
+        group.health_check_grace = params.get("HealthCheckGracePeriod", group.health_check_grace)
+        group.termination_policies = params.get("TerminationPolicies") or group.termination_policies
+        group.protect_new = params.get("NewInstancesProtectedFromScaleIn", group.protect_new)
+        group.kept.update({key: params[key] for key in KEPT if key in params})
+        self._drop_switched_off(group)
+
+    def _place(self, group: Group, params: Mapping[str, Any]) -> None:
+        """Set the subnets and with them the zones."""
         if params.get("VPCZoneIdentifier"):
             subnets = [subnet for subnet in params["VPCZoneIdentifier"].replace(" ", "").split(",") if subnet]
             zones = sorted({self.around.zone_of(subnet) for subnet in subnets})
@@ -135,49 +153,22 @@ class LabAutoScalingBackend(LabBackend, AutoScalingBackend):  # type: ignore[mis
             group.subnet_ids, group.zones = subnets, zones
         elif not group.subnet_ids:
             raise Refusal("ValidationError", "At least one Availability Zone or VPC Subnet is required.")
-        for policy in params.get("TerminationPolicies", []):
-            if policy not in POLICIES:
-                raise Refusal(
-                    "ValidationError", f"Invalid termination policy: {policy}; allowed: {', '.join(POLICIES)}"
-                )
-        group.min_size, group.max_size, group.desired = least, most, desired
-        if template:
-            group.launch_template = {**self._resolve(template), **template}
-            if "Version" not in template:
-                del group.launch_template["Version"]
-        group.default_cooldown = params.get("DefaultCooldown", group.default_cooldown)
-        group.health_check_type = params.get("HealthCheckType", group.health_check_type)
-        group.health_check_grace = params.get("HealthCheckGracePeriod", group.health_check_grace)
-        group.termination_policies = params.get("TerminationPolicies") or group.termination_policies
-        group.protect_new = params.get("NewInstancesProtectedFromScaleIn", group.protect_new)
-        for key in KEPT:
-            if key in params:
-                group.kept[key] = params[key]
-        for key in ("DefaultInstanceWarmup", "MaxInstanceLifetime"):
-            # -1 and 0 take these back.
-            if (
-                group.kept.get(key) in (-1, 0)
-                and key in params
-                and not (key == "DefaultInstanceWarmup" and params[key] == 0)
-            ):
-                del group.kept[key]
-        policy = group.kept.get("InstanceMaintenancePolicy")
-        if policy and -1 in policy.values():
+
+    def _drop_switched_off(self, group: Group) -> None:
+        """Forget what a value of -1 (or 0 for the instances' lifetime) takes back."""
+        if group.kept.get("DefaultInstanceWarmup") == -1:
+            del group.kept["DefaultInstanceWarmup"]
+        if group.kept.get("MaxInstanceLifetime") == 0:
+            del group.kept["MaxInstanceLifetime"]
+        if -1 in group.kept.get("InstanceMaintenancePolicy", {}).values():
             del group.kept["InstanceMaintenancePolicy"]
 
-    def _resolve(self, launch_template: dict[str, str]) -> dict[str, str]:
+    def resolve(self, launch_template: dict[str, str]) -> dict[str, str]:
+        """Return a launch template specification with a numbered version; refused with ValidationError."""
         try:
             return self.around.resolve(launch_template)
         except LaunchError as error:
             raise Refusal("ValidationError", f"You must use a valid fully-formed launch template. {error}") from error
-
-    def _check_capacity(self, desired: int, least: int, most: int) -> None:
-        if desired < least:
-            message = f"Desired capacity:{desired} must be between the specified min size:{least} and max size:{most}"
-            raise Refusal("ValidationError", message)
-        if desired > most:
-            message = f"Desired capacity:{desired} must be between the specified min size:{least} and max size:{most}"
-            raise Refusal("ValidationError", message)
 
     def _note_capacity(self, group: Group, before: int, who: str) -> None:
         group.capacity_cause = (
@@ -365,115 +356,3 @@ class LabAutoScalingBackend(LabBackend, AutoScalingBackend):  # type: ignore[mis
                     return
         message = f"No active Lifecycle Action found with {'token' if token else 'instance ID'} {token or instance_id}"
         raise Refusal("ValidationError", message)
-
-    # Instance refresh.
-
-    def start_refresh(self, group: Group, params: Mapping[str, Any]) -> str:
-        """Start an instance refresh (StartInstanceRefresh)."""
-        if group.refresh:
-            message = "An instance refresh is already in progress and blocks the execution of this instance refresh."
-            raise Refusal("InstanceRefreshInProgress", message)
-        wanted = params.get("DesiredConfiguration")
-        if wanted and not wanted.get("LaunchTemplate"):
-            raise Refusal("ValidationError", "DesiredConfiguration must contain a LaunchTemplate.")
-        preferences = read_preferences(params.get("Preferences", {}), group)
-        original = configuration_key(self._resolve(group.launch_template))
-        target = configuration_key(self._resolve(wanted["LaunchTemplate"])) if wanted else original
-        if preferences.auto_rollback and (problem := irreversible(group, wanted)):
-            raise Refusal("ValidationError", f"AutoRollback cannot be used: {problem}")
-        refresh = Refresh(
-            refresh_id=str(uuid.uuid4()),
-            preferences=preferences,
-            target=target,
-            original=original,
-            started_at=context.now(),
-            patience=context.current().settings.refresh_patience,
-            asked_preferences=describe_preferences(preferences),
-            desired_configuration=wanted,
-        )
-        group.launch_error = None
-        group.refreshes.insert(0, refresh)
-        return refresh.refresh_id
-
-    def active_refresh(self, group: Group) -> Refresh:
-        """Return the refresh under way; refused when there is none."""
-        if group.refresh is None:
-            message = f"No in progress or pending Instance Refresh found for Auto Scaling group {group.name}"
-            raise Refusal("ActiveInstanceRefreshNotFound", message)
-        return group.refresh
-
-    def roll_back(self, group: Group) -> str:
-        """Turn the refresh under way round (RollbackInstanceRefresh)."""
-        refresh = self.active_refresh(group)
-        if refresh.status == "RollbackInProgress":
-            raise Refusal("ActiveInstanceRefreshNotFound", "The instance refresh is already being rolled back.")
-        if problem := irreversible(group, refresh.desired_configuration):
-            raise Refusal("IrreversibleInstanceRefresh", problem)
-        refresh.start_rollback(context.now(), "Rollback was initiated by a user request.", self.engine.view(group))
-        return refresh.refresh_id
-
-
-def irreversible(group: Group, wanted: Mapping[str, Any] | None) -> str:
-    """Return why a refresh could not be rolled back, or nothing."""
-    if not wanted:
-        return "the instance refresh has no desired configuration."
-    for owner, template in (("desired configuration", wanted["LaunchTemplate"]), ("group", group.launch_template)):
-        version = template.get("Version", "$Default")
-        if not str(version).isdigit():
-            return f"the launch template of the {owner} has version {version}; only a numbered version can be restored."
-    return ""
-
-
-def read_preferences(given: Mapping[str, Any], group: Group) -> Preferences:
-    """Return the preferences of a refresh with AWS's defaults; refused with ValidationError when they contradict."""
-    policy = group.kept.get("InstanceMaintenancePolicy", {})
-    most = given.get("MaxHealthyPercentage", policy.get("MaxHealthyPercentage", 100))
-    least = given.get("MinHealthyPercentage", policy.get("MinHealthyPercentage", 90))
-    if "MaxHealthyPercentage" in given and "MinHealthyPercentage" not in given:
-        raise Refusal("ValidationError", "MaxHealthyPercentage needs MinHealthyPercentage beside it.")
-    if not 0 <= least <= 100 <= most <= 200 or most - least > 100:  # noqa: PLR2004 - percent
-        message = (
-            f"MinHealthyPercentage {least} must be 0-100 and MaxHealthyPercentage {most} 100-200, "
-            "with at most 100 between them."
-        )
-        raise Refusal("ValidationError", message)
-    points = tuple(given.get("CheckpointPercentages", ()))
-    if list(points) != sorted(set(points)) or any(not 1 <= point <= 100 for point in points):  # noqa: PLR2004 - percent
-        raise Refusal("ValidationError", f"CheckpointPercentages {list(points)} must be unique, ascending and 1-100.")
-    if "CheckpointDelay" in given and not points:
-        raise Refusal("ValidationError", "CheckpointDelay needs CheckpointPercentages beside it.")
-    warmup = given.get("InstanceWarmup", group.kept.get("DefaultInstanceWarmup", group.health_check_grace))
-    return Preferences(
-        min_healthy=least,
-        max_healthy=most,
-        warmup=warmup,
-        checkpoints=points,
-        checkpoint_delay=given.get("CheckpointDelay", 3600),
-        bake=given.get("BakeTime", 0),
-        skip_matching=given.get("SkipMatching", False),
-        auto_rollback=given.get("AutoRollback", False),
-        protected=given.get("ScaleInProtectedInstances", "Wait"),
-        standby=given.get("StandbyInstances", "Wait"),
-        alarms=tuple(given.get("AlarmSpecification", {}).get("Alarms", ())),
-    )
-
-
-def describe_preferences(preferences: Preferences) -> dict[str, Any]:
-    """Return the RefreshPreferences structure of the API."""
-    answer: dict[str, Any] = {
-        "MinHealthyPercentage": preferences.min_healthy,
-        "MaxHealthyPercentage": preferences.max_healthy,
-        "InstanceWarmup": math.ceil(preferences.warmup),
-        "SkipMatching": preferences.skip_matching,
-        "AutoRollback": preferences.auto_rollback,
-        "ScaleInProtectedInstances": preferences.protected,
-        "StandbyInstances": preferences.standby,
-    }
-    if preferences.checkpoints:
-        answer["CheckpointPercentages"] = list(preferences.checkpoints)
-        answer["CheckpointDelay"] = math.ceil(preferences.checkpoint_delay)
-    if preferences.alarms:
-        answer["AlarmSpecification"] = {"Alarms": list(preferences.alarms)}
-    if preferences.bake:
-        answer["BakeTime"] = math.ceil(preferences.bake)
-    return answer

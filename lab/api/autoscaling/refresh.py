@@ -88,7 +88,7 @@ class Preferences:
 
 @dataclass
 class Refresh:
-    """One instance refresh. `step` is the only method that moves it; the other public ones ask for a change of course."""
+    """One instance refresh: `step` alone moves it, `cancel` and `start_rollback` ask for a change of course."""
 
     refresh_id: str
     preferences: Preferences
@@ -149,13 +149,10 @@ class Refresh:
 
     def step(self, now: float, view: View) -> list[Action]:
         """Move on and return what is to be done to the group now; an ended refresh does nothing."""
+        if self.status == "Cancelling":
+            return self._step_cancelling(now, view)
         if not self.active:
             return []
-        if self.status == "Cancelling":
-            if self._in_transition(view):
-                return []
-            self._end(now, "Cancelled")
-            return [Surplus(0)]
         if self.status == "Pending":
             self.status = "InProgress"
             self._take_stock(now, view, skip_matching=self.preferences.skip_matching)
@@ -164,13 +161,13 @@ class Refresh:
         self._count(now, view)
         if self._finished(now, view):
             return self._finish(now)
-        if self.status == "Baking":
-            return [Surplus(0)]
-        return list(self._replace(now, view))
+        return [Surplus(0)] if self.status == "Baking" else list(self._replace(now, view))
 
-    def deadline(self) -> float | None:
-        """Return the time at which it moves on by itself (a pause or a bake ends), or None."""
-        return self._pause_until if self.active else None
+    def _step_cancelling(self, now: float, view: View) -> list[Action]:
+        if self._in_transition(view):
+            return []
+        self._end(now, "Cancelled")
+        return [Surplus(0)]
 
     # What is still to be done.
 

@@ -313,6 +313,3 @@ def _refresh(group: Group, refresh: Refresh) -> dict[str, Any]:
             },
         }
     return answer
-
-
-LabAutoScalingBackend.responses = LabAutoScalingResponse

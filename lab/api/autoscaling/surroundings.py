@@ -8,8 +8,8 @@ from moto.ec2.models import ec2_backends
 from moto.elbv2.models import elbv2_backends
 
 from lab.api import context
-from lab.api.autoscaling.engine import LaunchError
 from lab.api.autoscaling.model import Activity, Group, Member
+from lab.api.autoscaling.protocol import LaunchError
 from lab.api.base import Refusal
 
 

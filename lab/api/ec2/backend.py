@@ -7,17 +7,20 @@ from lab.api.base import LabBackend
 from lab.api.ec2.images import ImageMixin
 from lab.api.ec2.instances import InstanceMixin
 from lab.api.ec2.network import NetworkMixin
-from lab.api.ec2.responses import LabEC2Response
 from lab.api.ec2.templates import TemplateMixin
 
 
-class LabEC2Backend(  # type: ignore[misc]
-    InstanceMixin, ImageMixin, NetworkMixin, TemplateMixin, LabBackend, EC2Backend
+class LabEC2Backend(
+    InstanceMixin,
+    ImageMixin,
+    NetworkMixin,
+    TemplateMixin,
+    LabBackend,
+    EC2Backend,  # type: ignore[misc]
 ):
     """EC2 of the rehearsal cloud."""
 
     service = "ec2"
-    responses = LabEC2Response
 
     def describe_tags(self, filters: dict[str, list[str]] | None = None) -> list[dict[str, str]]:
         """Return tags; those of one resource are looked up instead of searched: every describe call needs them."""

@@ -22,6 +22,9 @@ Tags = Mapping[str, Mapping[str, str]]
 class LabImage(Ami):  # type: ignore[misc]
     """An AMI with its block devices as they are, and where its content comes from."""
 
+    image_location: str | None
+    architecture: str | None
+
     def __init__(self, *args: Any, size: int = UPSTREAM_SIZE_GB, encrypted: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.from_instance: str | None = None

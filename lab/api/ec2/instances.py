@@ -49,7 +49,7 @@ class InstanceMixin:
     reservations: dict[str, Reservation]
 
     def get_instance_by_id(self, instance_id: str) -> Instance | None:
-        """Return an instance, or None; looked up, because groups and target groups ask for each of theirs all the time."""
+        """Return an instance, or None; by an index, because groups ask for each of their instances all the time."""
         index: dict[str, Instance] = self.__dict__.setdefault("instance_index", {})
         if instance_id not in index:
             index.clear()
@@ -66,7 +66,7 @@ class InstanceMixin:
     def run_instances(
         self, image_id: str | None, count: int, user_data: Any, security_group_names: list[str], **kwargs: Any
     ) -> Reservation:
-        """Launch instances as asked, completed from the launch template; they are pending until the runtime runs them."""
+        """Launch instances, completed from the launch template; they are pending until the runtime runs them."""
         backend: Any = self
         profile = {"Name": kwargs.pop("iam_instance_profile_name", None)}
         profile["Arn"] = kwargs.pop("iam_instance_profile_arn", None)

@@ -12,6 +12,8 @@ from lab.api import context
 class LabNetworkInterface(NetworkInterface):  # type: ignore[misc]
     """A network interface whose public address is one of the runtime's."""
 
+    public_ip: str | None
+
     def check_auto_public_ip(self) -> None:
         """Give it its public address once it belongs to an instance."""
         wanted = str(self.public_ip_auto_assign).lower() == "true"

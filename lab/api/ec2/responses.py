@@ -178,6 +178,19 @@ class LabEC2Response(EC2Response):  # type: ignore[misc]
         image.imds_support = imds or image.imds_support
         return EmptyResult()
 
+    def describe_snapshots(self) -> ActionResult:
+        """Tell snapshots of the owners that were asked for; another account's are private."""
+        self.error_on_dryrun()
+        ids, owners = self._get_param("SnapshotIds", []), self._get_param("OwnerIds", [])
+        wanted = {context.ACCOUNT if owner == "self" else owner for owner in owners}
+        snapshots = [
+            snapshot
+            for snapshot in self.ec2_backend.describe_snapshots(ids, filters=self._filters_from_querystring())
+            if snapshot.owner_id == context.ACCOUNT and (not wanted or snapshot.owner_id in wanted)
+        ]
+        found, token = page(snapshots, self._get_param("NextToken"), self._get_int_param("MaxResults"))
+        return ActionResult({"Snapshots": found, "NextToken": token})
+
     # Launch templates.
 
     def create_launch_template(self) -> ActionResult:
