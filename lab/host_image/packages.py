@@ -74,7 +74,7 @@ OFFERED = (
     ),
     Package(
         name="amazon-cloudwatch-agent",
-        version="1.247358.0",
+        version="1.247358.0b252413",
         summary="Stand-in for the Amazon CloudWatch agent",
         folders=(
             ("/opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d", "0755 root root"),

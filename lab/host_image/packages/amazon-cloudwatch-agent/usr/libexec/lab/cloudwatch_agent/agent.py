@@ -124,11 +124,13 @@ class Agent:
             "logEvents": sorted(batch, key=lambda one: one["timestamp"]),
         }
         try:
-            self._client.json_call("logs", "Logs_20140328.PutLogEvents", body, endpoint)
+            answer = self._client.json_call("logs", "Logs_20140328.PutLogEvents", body, endpoint)
         except CallError as error:
             if error.code == "ResourceNotFoundException":
                 self._streams.discard((group, stream))
             raise
+        if answer.get("rejectedLogEventsInfo"):
+            self._log("W! [logs] %s/%s: rejected %s" % (group, stream, json.dumps(answer["rejectedLogEventsInfo"])))
         done(last)
 
     def _stream(self, group, stream, retention, endpoint):

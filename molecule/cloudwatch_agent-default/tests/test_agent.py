@@ -1,0 +1,128 @@
+"""Log lines and metrics arrive at CloudWatch, once, and a configuration that the agent refuses changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+LOG = "/var/log/checkop/error.log"
+GROUP = "/checkop/molecule/application/error"
+UNIT = "amazon-cloudwatch-agent.service"
+CONTROL = "/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl"
+
+
+def instance_id(aws):
+    return next(iter(aws.members()))
+
+
+def messages(aws):
+    """Return what CloudWatch Logs has of the application's errors, in order."""
+    logs = aws.client("logs")
+    try:
+        found = logs.get_log_events(logGroupName=GROUP, logStreamName=instance_id(aws), startFromHead=True)
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    return found["events"]
+
+
+def write(host, text, path=LOG):
+    host.check_output(f"mkdir -p /var/log/checkop && cat >> {path} <<'END'\n{text}\nEND")
+
+
+def texts(aws):
+    return [event["message"] for event in messages(aws)]
+
+
+def test_a_traceback_is_one_event_with_its_own_time(host, aws, eventually):
+    # CloudWatch Logs takes nothing older than 14 days.
+    moment = host.check_output("date --date='1 hour ago' '+%Y-%m-%d %H:%M:%S'")
+    event = f"{moment},678 ERROR worker-1 upload failed\nTraceback (most recent call last):\n  boom"
+    write(host, f"{event}\n{moment},900 ERROR worker-1 next")
+    eventually("both events arrive", lambda: event in texts(aws) and len(texts(aws)) >= 2)
+    found = next(one for one in messages(aws) if one["message"] == event)
+    assert found["timestamp"] // 1000 == int(host.check_output(f"date --date='{moment}' +%s"))
+
+
+def test_lines_arrive_once_over_restarts_and_rotation(host, aws, eventually):
+    minute = host.check_output("date --date='5 minutes ago' '+%Y-%m-%d %H:%M'")
+
+    def line(number):
+        return f"{minute}:{number:02d},000 ERROR worker-1 number {number}"
+
+    write(host, line(1))
+    eventually("the first line arrives", lambda: line(1) in texts(aws))
+    host.check_output(f"systemctl stop {UNIT}")
+    write(host, line(2))
+    host.check_output(f"systemctl start {UNIT}")
+    eventually("what was written meanwhile arrives", lambda: line(2) in texts(aws))
+    write(host, line(3))
+    host.check_output(f"mv {LOG} {LOG}-1")
+    write(host, line(4))
+    eventually("lines around a rotation arrive", lambda: {line(3), line(4)} <= set(texts(aws)))
+    numbered = [text for text in texts(aws) if "number" in text]
+    assert numbered == [line(number) for number in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize(
+    "metric", ["mem_used_percent", "swap_used_percent", "disk_used_percent", "processes_total", "net_bytes_sent"]
+)
+def test_metrics_tell_the_instance_and_its_group(aws, eventually, metric):
+    cloudwatch = aws.client("cloudwatch")
+
+    def dimensions():
+        found = cloudwatch.list_metrics(Namespace="CheckOP/molecule", MetricName=metric)["Metrics"]
+        return [{one["Name"]: one["Value"] for one in entry["Dimensions"]} for entry in found]
+
+    eventually("the metric arrives", lambda: len(dimensions()) >= 2)
+    assert {"AutoScalingGroupName": aws.group} in dimensions()
+    assert any(
+        {"AutoScalingGroupName": aws.group, "InstanceId": instance_id(aws)}.items() <= one.items()
+        for one in dimensions()
+    )
+    assert not any("device" in one for one in dimensions())
+
+
+def test_the_system_log_arrives(host, aws, eventually):
+    host.check_output("logger --priority user.notice molecule-was-here")
+    logs = aws.client("logs")
+
+    def arrived():
+        found = logs.filter_log_events(
+            logGroupName="/checkop/molecule/system/messages", filterPattern="molecule-was-here"
+        )
+        return bool(found["events"])
+
+    eventually("the line of rsyslog arrives", arrived)
+
+
+def test_it_comes_back_when_it_is_killed(host, eventually):
+    before = host.check_output(f"systemctl show -p MainPID {UNIT}")
+    host.check_output(f"systemctl kill --signal=KILL {UNIT}")
+
+    def back():
+        now = host.run(f"systemctl is-active {UNIT} && systemctl show -p MainPID {UNIT}").stdout.split()
+        return now[0] == "active" and now[1] != before
+
+    eventually("systemd starts it again", back)
+
+
+def test_it_starts_after_the_network(host):
+    shown = host.check_output(f"systemctl show -p After -p Wants {UNIT}")
+    assert shown.count("network-online.target") == 2
+    assert json.loads(host.check_output(f"{CONTROL} -a status"))["configstatus"] == "configured"
+
+
+def test_a_refused_configuration_changes_nothing(host):
+    files = "/etc/checkop/cloudwatch-agent.json /opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.toml"
+    before = host.check_output(f"sha256sum {files} && systemctl show -p MainPID {UNIT}")
+    wrong = json.dumps({"cloudwatch_agent_metrics": {"gpu": {"measurement": ["utilization"]}}})
+    playbook = Path(__file__).resolve().parents[1] / "converge.yml"
+    command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "--extra-vars", wrong, str(playbook)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode != 0
+    assert "Additional property gpu is not allowed" in ended.stdout + ended.stderr
+    assert host.check_output(f"sha256sum {files} && systemctl show -p MainPID {UNIT}") == before
