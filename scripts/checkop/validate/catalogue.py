@@ -309,6 +309,13 @@ MONITORING_VARIABLES: Mapping[str, Kind] = {
     "monitoring_dashboard": Text(r"[\w-]{1,255}", "letters, digits, - and _"),
     "monitoring_log_prefix": Text(r"/[\w./#-]*[\w.#-]", "a path that starts with / and does not end with it"),
     "monitoring_log_groups": Items(Record({"name": TEXT, "retention_days": RETENTION})),
+    "monitoring_log_files": Items(
+        Record(
+            {"path": Text(r"/\S+", "an absolute path"), "log_group": TEXT},
+            {"timestamp_format": TEXT, "timezone": Choice(("LOCAL", "UTC")), "multi_line_start_pattern": TEXT},
+        )
+    ),
+    "monitoring_interval_seconds": Number(1, 3600),
     "monitoring_metric_filters": Items(METRIC_FILTER),
     "monitoring_alarm_prefix": ANY_TEXT,
     "monitoring_alarms": Items(ALARM, least=1),
