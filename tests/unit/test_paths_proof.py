@@ -208,6 +208,24 @@ def test_a_flow_within_one_subnet_does_not_ask_the_acl() -> None:
     assert "network ACL public egress" in wrong(data | {"network_subnets": SUBNETS})
 
 
+def test_a_forbidden_flow_is_open_only_on_a_port_that_every_layer_lets_through() -> None:
+    data = perimeter_data(
+        perimeter_forbidden_flows=[{"from": "internet", "to": "web", "protocol": "tcp", "port": "1-442"}]
+    )
+    # The ACL lets port 22 in, and the group port 80: neither arrives.
+    data["perimeter_security_groups"][0]["ingress"].append(
+        {"from": "0.0.0.0/0", "protocol": "tcp", "port": 80, "description": "HTTP"}
+    )
+    assert wrong(data) == ""
+    data["perimeter_network_acls"][0]["ingress"].append(
+        {"rule": 130, "action": "allow", "protocol": "tcp", "cidr": "0.0.0.0/0", "ports": "70-90"}
+    )
+    message = wrong(data)
+    assert "rule 130 allow tcp 70-90" in message
+    assert "security group web ingress: tcp 80 from 0.0.0.0/0" in message
+    assert "rule 110" not in message, "port 22 is not what opens it"
+
+
 def test_an_unknown_end_is_named_with_those_that_are_known() -> None:
     data = edit(["perimeter_wanted_flows"], {"from": "wbe", "to": "db", "protocol": "tcp", "port": 1})
     with pytest.raises(CheckopError, match=r"'wbe'.*internet, administrators, web, db"):

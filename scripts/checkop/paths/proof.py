@@ -26,7 +26,7 @@ from checkop.paths.model import (
     Ports,
     Subnet,
 )
-from checkop.paths.regions import Region, common_spans, decide, port_spans, region, subtract
+from checkop.paths.regions import Decision, Region, common_spans, decide, port_spans, region, subtract
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -227,18 +227,16 @@ class Journey:
         if self._routes():
             return []
         spans = [(self.ports.low, self.ports.high)]
-        rules: list[str] = []
+        passing: list[tuple[str, Decision[GroupRule | AclRule]]] = []
         for check in self._there():
-            passing = [
-                one for one in decide(check.asked, check.rules) if one.rule is not None and not _denies(one.rule)
-            ]
-            spans = common_spans(spans, port_spans(one.region for one in passing))
-            rules += [
-                f"{check.place}: {one.rule}"
-                for one in passing
-                if common_spans(spans, [(one.region.first, one.region.last)])
-            ]
-        return rules if spans else []
+            here = [one for one in decide(check.asked, check.rules) if one.rule is not None and not _denies(one.rule)]
+            spans = common_spans(spans, port_spans(one.region for one in here))
+            passing += [(check.place, one) for one in here]
+        return [
+            f"{place}: {one.rule}"
+            for place, one in passing
+            if common_spans(spans, [(one.region.first, one.region.last)])
+        ]
 
     def _routes(self) -> list[str]:
         found = []
