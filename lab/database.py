@@ -13,6 +13,7 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -258,7 +259,7 @@ def _administer(server: Server, statements: list[tuple[str, tuple[str, ...]]]) -
         connection = pymysql.connect(
             unix_socket=f"/proc/self/fd/{descriptor}/{_SOCKET_NAME}", user="root", autocommit=True, connect_timeout=5
         )
-        with connection, connection.cursor() as cursor:
+        with closing(connection), connection.cursor() as cursor:
             for text, values in statements:
                 cursor.execute(text, values or None)
     finally:
