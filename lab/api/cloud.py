@@ -17,6 +17,7 @@ from moto.ssm.models import ssm_backends
 
 from lab.api import context, registry, views
 from lab.api.context import ACCOUNT, REGION, Context, Settings
+from lab.api.elbv2 import views as elbv2_views
 from lab.api.faults import Faults
 from lab.api.hooks import Hooks
 from lab.api.server import Application, Server
@@ -150,12 +151,12 @@ class Cloud:
     def target_groups(self) -> list[views.TargetGroup]:
         """Return every target group with its targets."""
         with self._context.lock:
-            return list(self.elbv2.view_target_groups())
+            return elbv2_views.target_groups(self.elbv2)
 
     def load_balancers(self) -> list[views.LoadBalancer]:
         """Return every load balancer with its listeners and rules."""
         with self._context.lock:
-            return list(self.elbv2.view_load_balancers())
+            return elbv2_views.load_balancers(self.elbv2)
 
     def certificates(self) -> list[views.Certificate]:
         """Return every certificate of ACM whose private key is known: the imported ones."""

@@ -16,7 +16,8 @@ from lab.api.autoscaling.responses import LabAutoScalingResponse
 from lab.api.ec2.backend import LabEC2Backend
 from lab.api.ec2.responses import LabEC2Response
 from lab.api.efs import LabEFSBackend, LabEFSResponse
-from lab.api.elbv2 import LabELBBackend, LabELBv2Backend, LabELBv2Response
+from lab.api.elbv2.backend import LabELBv2Backend
+from lab.api.elbv2.responses import LabELBBackend, LabELBv2Response
 from lab.api.rds import LabRDSBackend, LabRDSResponse
 
 # What moto creates backends from; our backend; the handler of its requests.

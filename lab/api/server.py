@@ -24,8 +24,9 @@ StartResponse = Callable[..., Any]
 
 # Operations that only read; anything else may have changed something.
 READING = re.compile(r"^(Describe|Get|List|Head|Lookup|Filter|Batch?Get|Search|Select|Simulate|Test)")
-QUERY_SERVICES = frozenset(
-    {"ec2", "autoscaling", "elasticloadbalancing", "rds", "iam", "sts", "sns", "cloudformation", "monitoring", "sqs"}
+# Services that answer in XML.
+XML_SERVICES = frozenset(
+    {"ec2", "autoscaling", "elasticloadbalancing", "rds", "iam", "sts", "sns", "cloudformation", "s3", "route53"}
 )
 
 
@@ -84,8 +85,11 @@ class Application:
 
 def call_of(environ: Environ, body: bytes) -> tuple[str, str]:
     """Return the service that a request was signed for and its operation; for REST APIs method and path."""
+    rpc = re.fullmatch(r"/service/[^/]+/operation/(\w+)", environ.get("PATH_INFO", ""))
     match = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request", environ.get("HTTP_AUTHORIZATION", ""))
     service = match.group(1) if match else ""
+    if rpc:
+        return service, rpc.group(1)
     target = environ.get("HTTP_X_AMZ_TARGET", "")
     if target:
         return service, target.rsplit(".", maxsplit=1)[-1]
@@ -107,22 +111,35 @@ def _refuse(
     environ: Environ, start_response: StartResponse, service: str, failure: tuple[int, str, str]
 ) -> Iterable[bytes]:
     status, code, message = failure
-    if service in QUERY_SERVICES or service in ("s3", "route53"):
-        inner = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
-        if service == "ec2":
-            text = f"<Response><Errors><Error>{inner}</Error></Errors><RequestID>lab</RequestID></Response>"
-        elif service == "s3":
-            text = f"<Error>{inner}</Error>"
-        else:
-            text = f"<ErrorResponse><Error><Type>Sender</Type>{inner}</Error><RequestId>lab</RequestId></ErrorResponse>"
-        kind = "text/xml"
+    headers = [("x-amzn-ErrorType", code)]
+    if environ.get("HTTP_SMITHY_PROTOCOL") == "rpc-v2-cbor":
+        kind, content = "application/cbor", _cbor({"__type": code, "message": message})
+        headers += [("smithy-protocol", "rpc-v2-cbor"), ("x-amzn-query-error", f"{code};Sender")]
+    elif service in XML_SERVICES:
+        kind, content = "text/xml", _xml(service, code, message).encode()
     else:
-        text = json.dumps({"__type": code, "message": message})
-        kind = "application/x-amz-json-1.1"
-    content = b"" if environ["REQUEST_METHOD"] == "HEAD" else text.encode()
-    headers = [("Content-Type", kind), ("Content-Length", str(len(content))), ("x-amzn-ErrorType", code)]
-    start_response(f"{status} {code}", headers)
-    return [content]
+        kind, content = "application/x-amz-json-1.1", json.dumps({"__type": code, "message": message}).encode()
+    start_response(f"{status} {code}", [("Content-Type", kind), *headers])
+    return [b"" if environ["REQUEST_METHOD"] == "HEAD" else content]
+
+
+def _xml(service: str, code: str, message: str) -> str:
+    inner = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
+    if service == "ec2":
+        return f"<Response><Errors><Error>{inner}</Error></Errors><RequestID>lab</RequestID></Response>"
+    if service == "s3":
+        return f"<Error>{inner}</Error>"
+    return f"<ErrorResponse><Error><Type>Sender</Type>{inner}</Error><RequestId>lab</RequestId></ErrorResponse>"
+
+
+def _cbor(values: dict[str, str]) -> bytes:
+    """Encode a small map of texts as CBOR (RFC 8949)."""
+
+    def text(value: str) -> bytes:
+        data = value.encode()
+        return b"\x79" + len(data).to_bytes(2, "big") + data
+
+    return bytes([0xA0 + len(values)]) + b"".join(text(key) + text(value) for key, value in values.items())
 
 
 class _Handler(MotoRequestHandler):  # type: ignore[misc]

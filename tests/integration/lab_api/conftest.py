@@ -1,10 +1,15 @@
 """One served rehearsal API per test, over a runtime without processes and a clock that the test moves."""
 
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import boto3
 import pytest
 from botocore.config import Config
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from lab.api import Cloud, Immediate, Settings
 
@@ -27,7 +32,7 @@ class World:
         return self.client(name)
 
     def client(self, name, **config):
-        key = (name, *sorted(config))
+        key = (name, repr(sorted(config.items())))
         if key not in self._clients:
             settings = Config(**{"retries": {"total_max_attempts": 1}, **config})
             endpoint = f"http://127.0.0.1:{self.cloud.port}"
@@ -138,6 +143,28 @@ class World:
         return self.autoscaling.start_instance_refresh(**GROUP, DesiredConfiguration=desired, Preferences=values)[
             "InstanceRefreshId"
         ]
+
+
+@pytest.fixture(scope="session")
+def certificate():
+    """A self-signed certificate and its key, PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "checkop.co")])
+    now = datetime.now(tz=timezone.utc)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return made.public_bytes(serialization.Encoding.PEM), private
 
 
 @pytest.fixture
