@@ -43,8 +43,8 @@ def rollback(kit: Tools, settings: Settings, release: str = "", *, check: bool =
     found = find(kit)
     goal = _goal(found, release)
     image = _prove(kit, found, goal)
-    if found.in_service(goal.image):
-        message = f"image {goal.image} of release {goal.release} is in service: nothing to do"
+    if found.runs(goal.template_version):
+        message = f"release {goal.release} with image {goal.image} is in service: nothing to do"
         return Outcome(aborted is not None, message)
     group, active = found.observation.group, found.observation.active_refresh
     if active is not None:

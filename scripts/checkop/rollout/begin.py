@@ -33,21 +33,32 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Found:
-    """What an operation starts from: the fleet, the launch template version in service, the ledger."""
+    """What an operation starts from.
+
+    `current` is the launch template version in service, `wanted` the default one, which has the inventory's settings;
+    None: it has gone.
+    """
 
     observation: Observation
     current: TemplateVersion | None
+    wanted: TemplateVersion | None
     entries: list[Entry]
 
     def in_service(self, image: str) -> bool:
-        """Whether an image is what the whole fleet runs."""
+        """Whether an image, with the inventory's settings, is what the whole fleet runs."""
+        current, wanted = self.current, self.wanted
+        if current is None or current.image_id != image:
+            return False
+        return self.runs(current.number) and (wanted is None or wanted.settings == current.settings)
+
+    def runs(self, version: int | None) -> bool:
+        """Whether a launch template version is what the whole fleet runs, and nothing is under way."""
         group = self.observation.group
         return (
-            self.current is not None
-            and self.current.image_id == image
-            and group.desired > 0
+            group.desired > 0
+            and group.template_version == str(version)
             and self.observation.active_refresh is None
-            and all(each.template_version == self.current.number for each in group.instances if each.in_service)
+            and all(each.template_version == version for each in group.instances if each.in_service)
         )
 
 
@@ -55,9 +66,8 @@ def find(kit: Tools) -> Found:
     """Look at the fleet and the ledger."""
     observation = kit.world.observe()
     group = observation.group
-    return Found(
-        observation, kit.world.template_version(group.template_id, group.template_version), kit.ledger.entries()
-    )
+    current = kit.world.template_version(group.template_id, group.template_version)
+    return Found(observation, current, kit.world.template_version(group.template_id, "$Default"), kit.ledger.entries())
 
 
 def attach(kit: Tools, holder: Holder, *, check: bool) -> Entry | None:

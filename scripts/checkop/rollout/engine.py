@@ -146,10 +146,9 @@ class Roll:
             if version.description == description:
                 self.save(template_version=version.number)
                 return
-        source = entry.previous_template_version or 1
-        number = world.create_template_version(group.template_id, source, entry.image, description)
-        self.save(template_version=number)
-        self.tell(f"launch template version {number} made from version {source} with {entry.image}")
+        made = world.create_template_version(group.template_id, entry.image, description)
+        self.save(template_version=made.number)
+        self.tell(f"launch template version {made.number} made with {entry.image}")
 
     def _check(self, percent: int) -> None:
         memory = self.memory

@@ -98,6 +98,8 @@ class TemplateVersion:
     image_id: str
     instance_type: str
     description: str
+    # All that it says but the image, in one comparable text.
+    settings: str = ""
 
 
 @dataclass(frozen=True)

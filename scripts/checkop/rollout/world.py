@@ -7,6 +7,7 @@ answer, DescribeTargetHealth all targets, DescribeAlarms up to a hundred names, 
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -188,16 +189,7 @@ class World:
         pages = self.clients.ec2.get_paginator("describe_launch_template_versions").paginate(
             LaunchTemplateId=template_id
         )
-        return [
-            TemplateVersion(
-                number=item["VersionNumber"],
-                image_id=item["LaunchTemplateData"].get("ImageId", ""),
-                instance_type=item["LaunchTemplateData"].get("InstanceType", ""),
-                description=item.get("VersionDescription", ""),
-            )
-            for page in pages
-            for item in page["LaunchTemplateVersions"]
-        ]
+        return [_template_version(item) for page in pages for item in page["LaunchTemplateVersions"]]
 
     def template_version(self, template_id: str, version: str) -> TemplateVersion | None:
         """Read one version, by number, `$Default` or `$Latest`; None when it is gone."""
@@ -207,15 +199,7 @@ class World:
             if "NotFound" in error.response["Error"]["Code"]:
                 return None
             raise
-        for item in found["LaunchTemplateVersions"]:
-            data = item["LaunchTemplateData"]
-            return TemplateVersion(
-                item["VersionNumber"],
-                data.get("ImageId", ""),
-                data.get("InstanceType", ""),
-                item.get("VersionDescription", ""),
-            )
-        return None
+        return next((_template_version(item) for item in found["LaunchTemplateVersions"]), None)
 
     def parameter(self, name: str) -> str:
         """Read a parameter below the prefix (SSM GetParameter), or empty when it is not there."""
@@ -245,15 +229,18 @@ class World:
 
     # --- changes -----------------------------------------------------------------------------------------------------
 
-    def create_template_version(self, template_id: str, source: int, image_id: str, description: str) -> int:
-        """Make a numbered version: the source's data with another image (CreateLaunchTemplateVersion)."""
+    def create_template_version(self, template_id: str, image_id: str, description: str) -> TemplateVersion:
+        """Make a numbered version: the default version's settings with another image (CreateLaunchTemplateVersion).
+
+        `playbooks/fleet.yml` keeps the inventory's settings in the default version.
+        """
         answer = self.clients.ec2.create_launch_template_version(
             LaunchTemplateId=template_id,
-            SourceVersion=str(source),
+            SourceVersion="$Default",
             VersionDescription=description,
             LaunchTemplateData={"ImageId": image_id},
         )
-        return answer["LaunchTemplateVersion"]["VersionNumber"]
+        return _template_version(answer["LaunchTemplateVersion"])
 
     def start_refresh(self, group: Group, version: int, preferences: Mapping[str, Any]) -> str:
         """Start a refresh to a numbered version (StartInstanceRefresh); the group keeps its old version until the "
@@ -309,6 +296,19 @@ class World:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ParameterNotFound":
                 raise
+
+
+def _template_version(item: Mapping[str, Any]) -> TemplateVersion:
+    data = item.get("LaunchTemplateData", {})
+    return TemplateVersion(
+        number=item["VersionNumber"],
+        image_id=data.get("ImageId", ""),
+        instance_type=data.get("InstanceType", ""),
+        description=item.get("VersionDescription", ""),
+        settings=json.dumps(
+            {key: value for key, value in data.items() if key != "ImageId"}, sort_keys=True, default=str
+        ),
+    )
 
 
 def _instance(item: Mapping[str, Any]) -> Instance:

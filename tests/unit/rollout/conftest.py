@@ -151,14 +151,16 @@ class FakeFleet:
         for vm in list(self.vms):
             if vm.ends_at is not None and now >= vm.ends_at:
                 self.vms.remove(vm)
-            elif vm.in_service_at is None and vm.ends_at is None and now - vm.launched_at >= self.boot:
-                if self.image_of(vm.version) not in self.dead_images:
-                    vm.in_service_at = now
+            elif vm.in_service_at is None and vm.ends_at is None and self.boots(vm, now):
+                vm.in_service_at = now
         active = self.active
         if active is not None:
             for action in active.step(now, self.view()):
                 self.apply(action, now)
         self.balance(now)
+
+    def boots(self, vm: Vm, now: float) -> bool:
+        return now - vm.launched_at >= self.boot and self.image_of(vm.version) not in self.dead_images
 
     def apply(self, action: aws.Action, now: float) -> None:
         if isinstance(action, aws.Terminate):
@@ -279,12 +281,12 @@ class FakeFleet:
             delay,
         )
 
-    def create_template_version(self, template_id: str, source: int, image_id: str, description: str) -> int:
+    def create_template_version(self, template_id: str, image_id: str, description: str) -> TemplateVersion:
         self._changing("create_template_version")
         number = self.versions[-1].number + 1
-        self.versions.append(TemplateVersion(number, image_id, "t3.xlarge", description))
+        self.versions.append(replace(self.versions[0], number=number, image_id=image_id, description=description))
         self.after("create_template_version")
-        return number
+        return self.versions[-1]
 
     def start_refresh(self, group: Group, version: int, preferences: dict[str, Any]) -> str:
         self._changing("start_refresh")
@@ -344,7 +346,8 @@ class FakeFleet:
         return list(self.versions)
 
     def template_version(self, template_id: str, version: str) -> TemplateVersion | None:
-        return next((each for each in self.versions if str(each.number) == version), None)
+        number = "1" if version == "$Default" else version
+        return next((each for each in self.versions if str(each.number) == number), None)
 
     def image(self, image_id: str) -> Image | None:
         return self.images.get(image_id)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from checkop.errors import CheckopError
+from checkop.rollout.checks import ZoneResult
 
 
 def test_first_rollout_gives_the_group_its_size(make_bench):
@@ -52,6 +55,14 @@ def test_image_in_service_is_nothing_to_do(bench):
     assert "nothing to do" in outcome.message
     assert set(bench.fleet.calls) == {"observe"}
     assert len(bench.ledger.entries()) == 1
+
+
+def test_new_settings_of_the_template_are_rolled_out_with_the_same_image(bench):
+    bench.fleet.versions[0] = replace(bench.fleet.versions[0], settings="m6i.xlarge")
+    outcome = bench.rollout("ami-1")
+    assert outcome.entry.result == "succeeded"
+    assert bench.fleet.versions[-1].settings == "m6i.xlarge"
+    assert not bench.rollout("ami-1").changed
 
 
 def test_check_mode_changes_nothing(bench):
@@ -102,8 +113,6 @@ def test_alarm_during_the_roll_takes_it_back(bench):
 
 
 def test_checks_that_fail_take_it_back(bench):
-    from checkop.rollout.checks import ZoneResult
-
     def answers():
         result = ZoneResult(
             "us-east-1a", "127.0.0.1", answered=19, failures=["/health/ready through us-east-1a: HTTP 502"]
@@ -177,8 +186,6 @@ def test_first_rollout_that_fails_leaves_the_group_empty_for_the_next(make_bench
 
 
 def test_api_that_fails_one_call_in_ten_does_not_stop_the_roll(bench):
-    from botocore.exceptions import EndpointConnectionError
-
     count = [0]
 
     def flaky(_name):
