@@ -248,7 +248,7 @@ class Databases:
         self._servers.pop(identifier)
 
 
-# Relative to the data folder, where mariadbd works: a path in a deep checkout may exceed the 107 characters of a socket's address.
+# Relative to the data folder, where mariadbd works: in a deep checkout the whole path may exceed 107 characters.
 _SOCKET_NAME = "mariadbd.sock"
 
 
