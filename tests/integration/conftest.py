@@ -306,3 +306,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environmen
         second = insist(run_playbook(cloud, SYSTEMS))
         finished = insist(run_playbook(cloud, SYSTEMS, "--check", "--diff"))
         yield Environment(cloud, check, vpcs, first, second, finished)
+
+
+@pytest.fixture(scope="session")
+def make_certificate() -> Callable[[Path], tuple[Path, Path]]:
+    """Write another certificate for checkop.co into a folder: `make_certificate(tmp_path)`."""
+    return write_certificate
