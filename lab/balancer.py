@@ -1,7 +1,7 @@
 """The balancer: HAProxy kept as the API's load balancers, target groups and registrations say.
 
 Registrations change by runtime commands; only a change of listeners, rules or settings reloads. One thread does all of
-it and reads the measured health, so that HAProxy sees one command after another.
+it and counts what draining targets still answer, so that HAProxy sees one command after another.
 """
 
 from __future__ import annotations
@@ -9,26 +9,27 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lab import balancer_config as config
-from lab.api.hooks import TargetHealth
+from lab import health
 from lab.errors import LabError
+from lab.health import Checker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from lab.api.hooks import TargetHealth
     from lab.api.views import Certificate, LoadBalancer, Target, TargetGroup
     from lab.haproxy import HAProxy
     from lab.state import Slot
 
 log = logging.getLogger(__name__)
 
-# How often measured health is read while there are targets, seconds.
-_POLL_SECONDS = 0.5
+# How often the requests of draining targets are counted, seconds.
+_POLL_SECONDS = 0.2
 _IDLE_SECONDS = 30.0
 _FIRST_BALANCER_OCTET = 2
 _OTHER_BALANCERS_OCTET = 20
@@ -43,17 +44,21 @@ Key = tuple[str, int]
 class Live:
     """A target that HAProxy has as a server of its group's two backends."""
 
-    group_arn: str
     backend: str
     server: config.Server
-    # The monotonic time of its registration here, and how long ELB would call it `initial` at most.
-    since: float
-    patience: float
-    health: TargetHealth = TargetHealth("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
+    checker: Checker
     draining: bool = False
     reachable: bool = True
+    # What the two servers were last told: `maint`, `drain` or `ready`.
+    state: str = "maint"
+    open_state: str = "maint"
     # Requests under way, measured after draining began; None before.
     in_flight: int | None = None
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The two servers, as HAProxy's commands name them."""
+        return f"{self.backend}/{self.server.name}", f"{self.backend}{config.OPEN_SUFFIX}/{self.server.name}"
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ class Balancer:
 
     def __init__(
         self,
+        *,
         folder: Path,
         haproxy: HAProxy,
         slot: Slot,
@@ -104,6 +110,7 @@ class Balancer:
         self._structure = ""
         self._mapped: dict[str, str] = {}
         self._disabled: set[str] = set()
+        self._unfinished = False
         self._wake = threading.Event()
         self._ending = False
         self._thread = threading.Thread(target=self._loop, name="balancer")
@@ -137,7 +144,7 @@ class Balancer:
 
     def health(self, group_arn: str) -> dict[Key, TargetHealth]:
         """Return the measured health of a target group's targets, by (target id, port)."""
-        return {key: live.health for (arn, key), live in list(self._live.items()) if arn == group_arn}
+        return {key: live.checker.health for (arn, key), live in list(self._live.items()) if arn == group_arn}
 
     def in_flight(self, group_arn: str, target_id: str, port: int) -> int | None:
         """Return how many requests a draining target still answers, None until it gets no new ones."""
@@ -170,17 +177,26 @@ class Balancer:
                 self.error = str(error)
             else:
                 self.error = ""
-            self._wake.wait(timeout=_POLL_SECONDS if self._live or self.error else _IDLE_SECONDS)
+            self._wake.wait(timeout=_POLL_SECONDS if self._moving() or self.error else _IDLE_SECONDS)
+
+    def _moving(self) -> bool:
+        """Tell whether something ends by itself that nobody reports: drains, and removals that were refused."""
+        return self._unfinished or any(live.draining for live in self._live.values())
 
     def _pass(self, wanted: Wanted) -> None:
+        self._unfinished = False
         self._apply_structure(wanted)
         groups = {group.arn: group for group in wanted.target_groups}
         for arn in config.used_groups(wanted.load_balancers) & set(groups):
             self._apply_targets(groups[arn], wanted)
         self._apply_elastic(dict(wanted.elastic))
         self._apply_zones(wanted)
-        if self._live:
-            self._measure()
+        if any(live.draining for live in self._live.values()):
+            self._count_requests()
+
+    def _health_changed(self) -> None:
+        self._wake.set()
+        self._changed()
 
     def _inputs(self, wanted: Wanted, servers: Mapping[str, Sequence[config.Server]]) -> config.Inputs:
         return config.Inputs(
@@ -213,112 +229,109 @@ class Balancer:
             return
         used = config.used_groups(wanted.load_balancers)
         if not self._haproxy.alive():
-            self._live.clear()
+            self._forget(list(self._live))
         known = {group.arn for group in wanted.target_groups}
-        kept = {key: live for key, live in self._live.items() if key[0] in used & known}
-        self._haproxy.apply(config.render(self._inputs(wanted, self._servers(kept))))
+        self._forget([key for key in self._live if key[0] not in used & known])
+        self._haproxy.apply(config.render(self._inputs(wanted, self._servers())))
         self._structure = structure
-        self._live = kept
         self._disabled.clear()
         self.reloads += 1
 
-    @staticmethod
-    def _servers(live: Mapping[tuple[str, Key], Live]) -> dict[str, list[config.Server]]:
+    def _forget(self, keys: list[tuple[str, Key]]) -> None:
+        for key in keys:
+            self._live.pop(key).checker.stop()
+
+    def _servers(self) -> dict[str, list[config.Server]]:
         servers: dict[str, list[config.Server]] = {}
-        for (arn, _), one in sorted(live.items()):
+        for (arn, _), one in sorted(self._live.items(), key=lambda item: item[0]):
             servers.setdefault(arn, []).append(one.server)
         return servers
 
     def _apply_targets(self, group: TargetGroup, wanted: Wanted) -> None:
         targets = {(target.target_id, target.port): target for target in group.targets}
-        before = len(self._live)
-        changed = False
+        before = set(self._live)
         for key, target in targets.items():
             live = self._live.get((group.arn, key))
-            broken = wanted.drain_broken and target.draining_until is not None
-            if live is None and not broken and target.draining_until is None:
-                changed |= self._add(group, target)
-            elif live is not None and broken:
-                changed |= self._remove(group.arn, key, live)
-            elif live is not None:
-                changed |= self._adjust(live, target, wanted)
+            cut_off = wanted.drain_broken and target.draining_until is not None
+            if live is None and target.draining_until is None:
+                live = self._add(group, target)
+            if live is None:
+                continue
+            if cut_off:
+                self._remove(group.arn, key, live)
+            else:
+                live.checker.settings = health.settings(group, target.port)
+                self._adjust(live, target, wanted)
         for (arn, key), live in list(self._live.items()):
             if arn == group.arn and key not in targets:
-                changed |= self._remove(arn, key, live)
-        if changed:
-            if len(self._live) != before:
-                self._haproxy.note(config.render(self._inputs(wanted, self._servers(self._live))))
+                self._remove(arn, key, live)
+        if set(self._live) != before:
+            self._haproxy.note(config.render(self._inputs(wanted, self._servers())))
             self._changed()
 
-    def _add(self, group: TargetGroup, target: Target) -> bool:
+    def _add(self, group: TargetGroup, target: Target) -> Live | None:
+        """Make a target known, in maintenance until a first verdict; None when there is no such instance."""
         address = self._address(target.target_id)
         if address is None:
-            return False
+            return None
         server = config.Server(f"{target.target_id}_{target.port}", address, target.port)
-        name = config.backend(group)
-        checked, unchecked = f"{name}/{server.name}", f"{name}{config.OPEN_SUFFIX}/{server.name}"
-        place = f"{server.address}:{server.port}"
-        secure = " ssl verify none" if group.protocol == "HTTPS" else ""
-        # Down until a check has passed; the unchecked twin stays in maintenance until a first verdict.
-        answer = self._haproxy.command(
-            f"add server {checked} {place} {config.server_options(group)}",
-            f"add server {unchecked} {place} weight 100{secure}",
-            f"enable health {checked}",
-            f"set server {checked} state ready",
-            f"set server {checked} health down",
-        )
-        if "already" not in answer and answer.count("New server registered") != len((checked, unchecked)):
-            raise LabError(f"HAProxy did not take {server.name} into {name}: {' '.join(answer.split())}")
-        patience = group.health_check_interval_seconds * group.unhealthy_threshold_count
-        self._live[(group.arn, (target.target_id, target.port))] = Live(
-            group.arn, name, server, time.monotonic(), patience
-        )
-        return True
+        checker = Checker(address, health.settings(group, target.port), self._health_changed)
+        live = Live(config.backend(group), server, checker)
+        options = config.server_options(group)
+        answer = self._haproxy.command(*(f"add server {name} {address}:{target.port} {options}" for name in live.names))
+        if answer.count("New server registered") + answer.count("already") != len(live.names):
+            checker.stop()
+            raise LabError(f"HAProxy did not take {server.name}: {' '.join(answer.split())}")
+        self._live[(group.arn, (target.target_id, target.port))] = live
+        return live
 
-    def _adjust(self, live: Live, target: Target, wanted: Wanted) -> bool:
-        """Let a target drain, or cut its network; return whether anything changed."""
-        changed = False
-        if target.draining_until is not None and not live.draining:
-            self._both(live, "state drain")
-            live.draining, live.in_flight = True, None
-            changed = True
-        elif target.draining_until is None and live.draining:
-            self._both(live, "state ready")
-            live.draining, live.in_flight = False, None
-            changed = True
+    def _adjust(self, live: Live, target: Target, wanted: Wanted) -> None:
+        """Let a target get requests, or none any more, as its health, its drain and its zone say."""
+        draining = target.draining_until is not None
+        verdict = live.checker.health.state
+        # As ELB: who is not healthy gets no new requests and keeps those it has, unless nobody is healthy.
+        untried = "maint" if live.state == "maint" else "drain"
+        state = "ready" if verdict == "healthy" and not draining else untried
+        open_state = "drain" if draining else "maint" if verdict == "initial" else "ready"
+        commands = [
+            f"set server {name} state {new}"
+            for name, old, new in zip(live.names, (live.state, live.open_state), (state, open_state), strict=True)
+            if old != new
+        ]
+        if commands:
+            self._haproxy.command(*commands)
+            live.state, live.open_state = state, open_state
+        if draining != live.draining:
+            live.draining, live.in_flight = draining, None
         reachable = target.target_id not in wanted.unreachable
         if reachable != live.reachable:
-            address, port = live.server.address, live.server.port
-            if not reachable:
-                address, port = self._slot.address(_UNREACHABLE_OCTET, 1), _UNREACHABLE_PORT
-            self._both(live, f"addr {address} port {port}")
-            if not reachable:
-                self._shut_sessions(live)
-            live.reachable = reachable
-            changed = True
-        return changed
+            self._connect(live, reachable=reachable)
 
-    def _both(self, live: Live, setting: str) -> None:
-        names = (f"{live.backend}/{live.server.name}", f"{live.backend}{config.OPEN_SUFFIX}/{live.server.name}")
-        self._haproxy.command(*(f"set server {name} {setting}" for name in names))
+    def _connect(self, live: Live, *, reachable: bool) -> None:
+        """Connect a target again, or cut it off: no connection is made, and those there are break."""
+        address, port = live.server.address, live.server.port
+        if not reachable:
+            address, port = self._slot.address(_UNREACHABLE_OCTET, 1), _UNREACHABLE_PORT
+        self._haproxy.command(*(f"set server {name} addr {address} port {port}" for name in live.names))
+        live.checker.reachable = live.reachable = reachable
+        if not reachable:
+            self._shut_sessions(live)
 
     def _shut_sessions(self, live: Live) -> None:
-        names = (f"{live.backend}/{live.server.name}", f"{live.backend}{config.OPEN_SUFFIX}/{live.server.name}")
-        commands = [f"shutdown sessions server {name}" for name in names]
+        commands = [f"shutdown sessions server {name}" for name in live.names]
         self._haproxy.command(*commands)
         self._haproxy.command_old(*commands)
 
-    def _remove(self, arn: str, key: Key, live: Live) -> bool:
-        """Take a server out; False when it still closes connections, so that the next pass tries again."""
-        self._both(live, "state maint")
+    def _remove(self, arn: str, key: Key, live: Live) -> None:
+        """Take a target's servers out; while they still close connections, the next pass tries again."""
+        live.checker.stop()
+        self._haproxy.command(*(f"set server {name} state maint" for name in live.names))
         self._shut_sessions(live)
-        names = (f"{live.backend}/{live.server.name}", f"{live.backend}{config.OPEN_SUFFIX}/{live.server.name}")
-        answers = [self._haproxy.command(f"del server {name}") for name in names]
-        gone = [("deleted" in answer or "No such server" in answer) for answer in answers]
-        if not all(gone):
-            return False
-        del self._live[(arn, key)]
-        return True
+        answers = [self._haproxy.command(f"del server {name}") for name in live.names]
+        if all("deleted" in answer or "No such server" in answer for answer in answers):
+            del self._live[(arn, key)]
+        else:
+            self._unfinished = True
 
     def _apply_elastic(self, wanted: dict[str, str]) -> None:
         if wanted == self._mapped:
@@ -349,59 +362,23 @@ class Balancer:
             self._haproxy.command(f"enable frontend {name}")
         self._disabled = cut
 
-    def _measure(self) -> None:
-        """Read what HAProxy measured of every target and tell when a verdict changed."""
-        rows = {(row["pxname"], row["svname"]): row for row in self._haproxy.statistics()}
-        draining = any(live.draining for live in self._live.values())
-        old = self._haproxy.old_statistics() if draining else []
+    def _count_requests(self) -> None:
+        """Count what draining targets still answer, in the present worker and in those that reloads left behind."""
+        workers = [self._haproxy.statistics(), *self._haproxy.old_statistics()]
         changed = False
-        for live in list(self._live.values()):
-            row = rows.get((live.backend, live.server.name))
-            if row is None:
+        for live in self._live.values():
+            if not live.draining:
                 continue
-            health = self._verdict(live, row)
-            changed |= health != live.health
-            live.health = health
-            if live.draining:
-                names = {(live.backend, live.server.name), (live.backend + config.OPEN_SUFFIX, live.server.name)}
-                count = sum(int(rows[name]["scur"]) for name in names if name in rows)
-                count += sum(
-                    int(one["scur"]) for worker in old for one in worker if (one["pxname"], one["svname"]) in names
-                )
-                changed |= count != live.in_flight
-                live.in_flight = count
+            count = sum(
+                int(row["scur"]) for rows in workers for row in rows if f"{row['pxname']}/{row['svname']}" in live.names
+            )
+            changed |= count != live.in_flight
+            live.in_flight = count
         if changed:
             self._changed()
-
-    def _verdict(self, live: Live, row: Mapping[str, str]) -> TargetHealth:
-        up = row["status"].startswith(("UP", "DRAIN", "no check"))
-        check = row["check_status"].lstrip("* ")
-        if live.health.state == "initial" and not live.draining:
-            if check.endswith("OK") and not up:
-                # ELB: one passed check makes a new target healthy; thresholds count only after that.
-                self._haproxy.command(f"set server {live.backend}/{live.server.name} health up")
-                up = True
-            if up or time.monotonic() - live.since > live.patience:
-                name = f"{live.backend}{config.OPEN_SUFFIX}/{live.server.name}"
-                self._haproxy.command(f"set server {name} state ready")
-            else:
-                return TargetHealth("initial", "Elb.InitialHealthChecking", "Initial health checks in progress")
-        if live.draining:
-            return live.health
-        return TargetHealth("healthy") if up else _unhealthy(check, row.get("check_code", ""))
 
 
 def zone_address(slot: Slot, zone: str, ordinal: int = 0) -> str:
     """Return the address of the ordinal-th load balancer's node in a zone: zone a is .1, b is .2, and so on."""
     third = _FIRST_BALANCER_OCTET if ordinal == 0 else _OTHER_BALANCERS_OCTET + ordinal
     return slot.address(third, ord(zone[-1]) - ord("a") + 1)
-
-
-def _unhealthy(check: str, code: str) -> TargetHealth:
-    """Translate HAProxy's check status to the reason codes of DescribeTargetHealth."""
-    if check.endswith("TOUT"):
-        return TargetHealth("unhealthy", "Target.Timeout", "Request timed out")
-    if check == "L7STS":
-        description = f"Health checks failed with these codes: [{code}]"
-        return TargetHealth("unhealthy", "Target.ResponseCodeMismatch", description)
-    return TargetHealth("unhealthy", "Target.FailedHealthChecks", "Health checks failed")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RUN_SOCKET = "run.sock"
 STATE_FILE = "state"
 ADDRESS_MAP = "elastic.map"
-# A backend of this suffix holds the same servers, unchecked, for when no target is healthy: ELB fails open.
+# A backend of this suffix holds the same servers for when no target is healthy: ELB fails open.
 OPEN_SUFFIX = "-open"
 
 _GLOBAL = f"""\
@@ -49,7 +49,6 @@ defaults web
   timeout connect 10s
   timeout client 60s
   timeout server 60s
-  timeout check 5s
 """
 
 
@@ -67,7 +66,7 @@ class Inputs:
     """Everything a configuration is made of.
 
     `addresses` maps a zone to the balancer's address there, by load balancer ARN; `certificates` maps certificate ARNs
-    to files; `servers` are those that live in each target group's backend, by its ARN.
+    to files; `servers` are those that live in each target group's backends, by its ARN.
     """
 
     load_balancers: Sequence[LoadBalancer]
@@ -101,17 +100,10 @@ def used_groups(load_balancers: Iterable[LoadBalancer]) -> set[str]:
 
 
 def server_options(group: TargetGroup) -> str:
-    """Return the keywords of a server that is checked as the target group says."""
-    words = [
-        f"check inter {group.health_check_interval_seconds}s",
-        f"fall {group.unhealthy_threshold_count} rise {group.healthy_threshold_count} weight 100",
-    ]
-    if group.health_check_port != "traffic-port":
-        words.append(f"port {int(group.health_check_port)}")
+    """Return the keywords of a server of a target group. Health is measured by `lab.health`, not by HAProxy."""
+    words = ["weight 100"]
     if group.protocol == "HTTPS":
         words.append("ssl verify none")
-    elif group.health_check_protocol == "HTTPS":
-        words.append("check-ssl verify none")
     slow_start = int(group.attributes.get("slow_start.duration_seconds", "0"))
     if slow_start:
         words.append(f"slowstart {slow_start}s")
@@ -192,23 +184,18 @@ def _tls(inputs: Inputs, listener: Listener) -> str:
 def _backends(group: TargetGroup, servers: Sequence[Server]) -> list[str]:
     algorithm = group.attributes.get("load_balancing.algorithm.type", "round_robin")
     balance = "leastconn" if algorithm == "least_outstanding_requests" else "roundrobin"
-    host = "hdr Host health-check hdr User-Agent ELB-HealthChecker/2.0 hdr Connection close"
-    checked = [
-        f"backend {backend(group)}",
-        f"  balance {balance}",
-        f"  timeout check {group.health_check_timeout_seconds}s",
-        "  option httpchk",
-        f"  http-check send meth GET uri {_word(group.health_check_path)} ver HTTP/1.1 {host}",
-        f"  http-check expect status {group.matcher}",
-        *(f"  server {one.name} {one.address}:{one.port} {server_options(group)}" for one in servers),
+    options = server_options(group)
+    return [
+        "\n".join(
+            [
+                f"backend {backend(group)}{suffix}",
+                f"  balance {balance}",
+                *(f"  server {one.name} {one.address}:{one.port} {options}" for one in servers),
+            ]
+        )
+        + "\n"
+        for suffix in ("", OPEN_SUFFIX)
     ]
-    secure = " ssl verify none" if group.protocol == "HTTPS" else ""
-    unchecked = [
-        f"backend {backend(group)}{OPEN_SUFFIX}",
-        f"  balance {balance}",
-        *(f"  server {one.name} {one.address}:{one.port} weight 100{secure}" for one in servers),
-    ]
-    return ["\n".join(checked) + "\n", "\n".join(unchecked) + "\n"]
 
 
 def _routing(rule: Rule) -> Mapping[str, Any]:
@@ -282,7 +269,7 @@ def _condition(condition: Mapping[str, Any]) -> str:
         LabError: the condition's field is none of those that Elastic Load Balancing documents.
     """
     kind = str(condition.get("Field"))
-    config = next((value for key, value in condition.items() if key.endswith("Config") and value), {})
+    config: Any = next((value for key, value in condition.items() if key.endswith("Config") and value), {})
     values = [str(value) for value in (config.get("Values") if isinstance(config, dict) else None) or []]
     values = values or [str(value) for value in condition.get("Values") or []]
     patterns = " ".join(_word(_regex(value)) for value in values)

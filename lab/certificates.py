@@ -1,4 +1,4 @@
-"""Keys of one lab: its certificate authority, the balancer's and the databases' certificates, the operator's SSH key."""
+"""Keys of one lab: certificate authority, the balancer's and the databases' certificates, the operator's SSH key."""
 
 from __future__ import annotations
 

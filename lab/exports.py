@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from lab.containers import PROJECT_ROOT
+from lab.names import balancer_dns_name
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -30,7 +31,7 @@ def served_names() -> list[str]:
 def expected_dns_name() -> str:
     """Return the DNS name that the balancer of the inventory gets here, so that it resolves before it exists."""
     name = str(_balancer_facts().get("balancer_name", "")).partition("{{")[0]
-    return f"{name}-1.{REGION}.elb.amazonaws.com"
+    return balancer_dns_name(name, REGION)
 
 
 def resolve(dns_names: list[str], zone_addresses: dict[str, str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """EFS: one bindfs process for each file system, seen by every instance below /run/lab/efs.
 
-The data lies on a tmpfs of its own, so that it can be made to be full. A separate process serves it, so that stopping the
-process hangs every access as a dead NFS server does. What `mount.efs` must know of a file system lies beside it as JSON.
+The data lies on a tmpfs of its own, so that it can be made to be full. A separate process serves it, so that stopping
+the process hangs every access as a dead NFS server does. What `mount.efs` must know lies beside it as JSON.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One HAProxy in master-worker mode: start, hitless reload, commands.
 
-See HAProxy's management guide, "Unix Socket commands" and "Master CLI". Sockets lie in HAProxy's working directory and are
-named relatively, because a socket's address has at most 107 characters and checkouts may lie deep.
+See HAProxy's management guide, "Unix Socket commands" and "Master CLI". Sockets lie in HAProxy's working directory and
+are named relatively, because a socket's address has at most 107 characters and checkouts may lie deep.
 """
 
 from __future__ import annotations

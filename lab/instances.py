@@ -79,6 +79,7 @@ class Instances:
 
     def __init__(
         self,
+        *,
         settings: Settings,
         engine: Engine,
         pool: Pool,

@@ -40,6 +40,7 @@ class Jobs:
         self._pool = ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="job")
         self._busy: set[str] = set()
         self._failures: dict[str, Failure] = {}
+        self._stopped = False
         self._lock = threading.Lock()
 
     def submit(self, key: str, work: Callable[[], None]) -> bool:
@@ -50,14 +51,14 @@ class Jobs:
             work: what to do; may raise anything.
 
         Returns:
-            False when the resource is being worked on, or failed too short a time ago.
+            False when the resource is being worked on, failed too short a time ago, or no work is taken any more.
         """
         with self._lock:
             failure = self._failures.get(key)
-            if key in self._busy or (failure and time.monotonic() < failure.retry_at):
+            if self._stopped or key in self._busy or (failure and time.monotonic() < failure.retry_at):
                 return False
             self._busy.add(key)
-        self._pool.submit(self._run, key, work)
+            self._pool.submit(self._run, key, work)
         return True
 
     def busy(self, key: str) -> bool:
@@ -87,6 +88,8 @@ class Jobs:
 
     def stop(self) -> None:
         """Take no more work and wait for what is under way."""
+        with self._lock:
+            self._stopped = True
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _run(self, key: str, work: Callable[[], None]) -> None:

@@ -50,8 +50,7 @@ def start(state: State, say: Callable[[str], None], *, wait: bool) -> None:
         if cleanup.leftovers(state):
             removed = cleanup.remove_all(state)
             say(f"removed what an earlier lab left behind: {', '.join(removed) or 'files only'}")
-        image = os.environ.get("LAB_HOST_IMAGE") or build.ensure(say)
-        _launch(state, image, say, wait=wait)
+        _launch(state, _host_image(say), say, wait=wait)
     finally:
         starting.release()
 
@@ -75,8 +74,17 @@ def stop(state: State) -> list[str]:
     return [f"removed what a dead lab left behind: {', '.join(removed) or 'files only'}"]
 
 
-def _launch(state: State, image: str, say: Callable[[str], None], *, wait: bool) -> None:
-    command = [sys.executable, "-m", "lab.daemon", "--state", str(state.root), "--host-image", image]
+def _host_image(say: Callable[[str], None]) -> dict[str, str]:
+    """Return what instances of the upstream AMI are made of: `kind`, `reference` and what else is known of it."""
+    named = os.environ.get("LAB_HOST_IMAGE")
+    if named:
+        return {"kind": "named by LAB_HOST_IMAGE", "reference": named}
+    build.ensure(say)
+    return build.describe()
+
+
+def _launch(state: State, image: dict[str, str], say: Callable[[str], None], *, wait: bool) -> None:
+    command = [sys.executable, "-m", "lab.daemon", "--state", str(state.root), "--host-image", json.dumps(image)]
     with state.log_file.open("ab") as sink:
         daemon = subprocess.Popen(
             command,

@@ -202,7 +202,7 @@ class MetadataService:
     def _handle(self, connection: socket.socket, address: object, instance_id: str) -> None:
         with connection:
             try:
-                _Handler(connection, address, _Context(self, instance_id))
+                _Handler(connection, address, _Context(self, instance_id))  # type: ignore[arg-type]
             except OSError as error:
                 log.debug("metadata request of %s broke off: %s", instance_id, error)
 
@@ -223,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
     server: _Context  # type: ignore[assignment]
 
-    def do_PUT(self) -> None:  # noqa: N802 (the name that http.server calls)
+    def do_PUT(self) -> None:
         """Hand out a session token."""
         if self.path.rstrip("/") != "/latest/api/token":
             self._reply(HTTPStatus.NOT_FOUND)
@@ -235,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
         token = self.server.service.token(self.server.instance_id, int(seconds))
         self._reply(HTTPStatus.OK, token, {_TTL_HEADER: seconds})
 
-    def do_GET(self) -> None:  # noqa: N802 (the name that http.server calls)
+    def do_GET(self) -> None:
         """Answer metadata to who shows a token; version 1 of the service is off, as in production."""
         token = self.headers.get(_TOKEN_HEADER, "")
         if not self.server.service.token_valid(self.server.instance_id, token):

@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,10 +116,14 @@ def end_recorded(folder: Path, timeout: float = 5.0) -> list[str]:
             record.unlink()
             continue
         if start_time(pid) == started and started is not None:
-            _end_group(pid, timeout, alive=lambda pid=pid, started=started: start_time(pid) == started)
+            _end_group(pid, timeout, alive=partial(_is_same, pid, started))
             ended.append(record.stem)
         record.unlink()
     return ended
+
+
+def _is_same(pid: int, started: str) -> bool:
+    return start_time(pid) == started
 
 
 def _end_group(pid: int, timeout: float, alive: Callable[[], bool]) -> None:

@@ -38,6 +38,7 @@ class Runtime:
 
     def __init__(
         self,
+        *,
         instances: Instances,
         images: Images,
         file_systems: FileSystems,
@@ -126,7 +127,8 @@ class Reconciler:
         """End after the pass under way."""
         self._ending.set()
         self._cloud.changed.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _loop(self) -> None:
         while not self._ending.is_set():

@@ -38,8 +38,8 @@ def collect(runtime: Runtime, reconciler: Reconciler, desk: FaultDesk) -> dict[s
                 "target_group": group,
                 "id": target,
                 "address": f"{live.server.address}:{live.server.port}",
-                "state": "draining" if live.draining else live.health.state,
-                "reason": live.health.reason,
+                "state": "draining" if live.draining else live.checker.health.state,
+                "reason": live.checker.health.reason,
                 "in_flight": live.in_flight,
             }
             for group, target, live in runtime.balancer.targets()
