@@ -248,7 +248,7 @@ HUB_VARIABLES: Mapping[str, Kind] = {
 
 DNS_VARIABLES: Mapping[str, Kind] = {
     "dns_zone": DOMAIN,
-    "dns_zone_id": Text(r"(Z[A-Z0-9]+)?", "nothing, or the id of a hosted zone, for example Z0123456789ABC"),
+    "dns_zone_id": Text(r"[A-Z0-9]{0,32}", "nothing, or the id of a hosted zone, for example Z0123456789ABC"),
     "dns_purge": Flag(),
     "dns_records": Items(
         Record(
