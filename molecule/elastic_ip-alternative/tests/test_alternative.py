@@ -17,3 +17,7 @@ def test_a_pool_without_addresses_is_an_error_that_names_it(host):
         assert answer.stderr.count("attempt ") == 2
     finally:
         host.check_output("rm -r /root/conf.d")
+
+
+def test_patience(host):
+    assert "claim-address --wait 20" in host.check_output("systemctl cat checkop-address")

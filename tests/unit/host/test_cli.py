@@ -129,3 +129,22 @@ def test_wrong_use_is_two(run):
     with pytest.raises(SystemExit) as stop:
         run("no-such-command")
     assert stop.value.code == 2
+
+
+def test_what_fails_outside_is_tried_again_and_wrong_use_is_not(monkeypatch):
+    pauses, outcomes = [], [HostError("AWS does not answer"), HostError("AWS does not answer"), None]
+    monkeypatch.setattr(cli.time, "sleep", pauses.append)
+
+    def attempt():
+        if outcome := outcomes.pop(0):
+            raise outcome
+        return "done"
+
+    assert cli._patiently(60, attempt) == "done"
+    assert len(pauses) == 2
+    outcomes[:] = [HostError("still not")]
+    with pytest.raises(HostError, match="still not"):
+        cli._patiently(0, attempt)
+    outcomes[:] = [cli.UsageError("wrong"), None]
+    with pytest.raises(cli.UsageError):
+        cli._patiently(60, attempt)

@@ -139,4 +139,5 @@ def test_a_failing_systemctl_is_an_error(settings, published, tmp_path):
 
 
 def test_a_host_without_application_and_storage_asks_for_nothing(clients, tmp_path):
+    (tmp_path / "fstab").write_text("UUID=1 / xfs defaults 0 0\n")
     assert configure.configure({"ssm_prefix": PREFIX}, clients, Systemctl(), str(tmp_path / "fstab")) == []

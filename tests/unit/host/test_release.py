@@ -95,8 +95,8 @@ def in_service(store, pack):
 
 
 def test_a_wrong_checksum_installs_nothing(store, pack, in_service):
-    archive, _ = pack([member("other", b"other")])
-    with pytest.raises(UsageError, match="nothing was installed"):
+    archive, _ = pack([*APPLICATION, member("other", b"other")])
+    with pytest.raises(UsageError, match=r"has sha256 .* nothing was installed"):
         store.install(archive, "2.0.0", "0" * 64, COMMAND)
     assert listing(store) == in_service
 

@@ -43,24 +43,17 @@ class Host(object):
 
 def run_configure(host, arguments):
     """Fetch parameters and secrets, trying again until the time is up."""
-    deadline = time.time() + arguments.wait
-    while True:
-        try:
-            changed = configure.configure(host.values, host.clients)
-            print(json.dumps({"changed": changed}))
-            return 0
-        except UsageError:
-            raise
-        except HostError as error:
-            if time.time() + _PAUSE_SECONDS > deadline:
-                raise
-            log.journal_only("%s; trying again" % error)
-            time.sleep(_PAUSE_SECONDS)
+    changed = _patiently(arguments.wait, lambda: configure.configure(host.values, host.clients))
+    print(json.dumps({"changed": changed}))
+    return 0
 
 
 def run_claim(host, arguments):
-    """Claim an Elastic IP address of the pool."""
-    address = addresses.claim(host.section("address"), host.clients, host.metadata.instance_id())
+    """Claim an Elastic IP address of the pool, trying again until the time is up."""
+    wanted = host.section("address")
+    address = _patiently(
+        arguments.wait, lambda: addresses.claim(wanted, host.clients, host.metadata.instance_id())
+    )
     print(json.dumps({"address": address}))
     return 0
 
@@ -124,6 +117,21 @@ def run_install_release(host, arguments):
     return 0
 
 
+def _patiently(seconds, function):
+    """Return what a function returns; what is outside may mend itself within so many seconds, wrong use does not."""
+    deadline = time.time() + seconds
+    while True:
+        try:
+            return function()
+        except UsageError:
+            raise
+        except HostError as error:
+            if time.time() + _PAUSE_SECONDS > deadline:
+                raise
+            log.journal_only("%s; trying again" % error)
+            time.sleep(_PAUSE_SECONDS)
+
+
 def _drain(host, heartbeat):
     values = host.section("lifecycle")
     return lifecycle.drain(
@@ -165,10 +173,10 @@ def _parser():
         command.set_defaults(run=run)
         return command
 
-    add("configure", run_configure).add_argument(
-        "--wait", type=float, default=0, metavar="SECONDS", help="try again for so long (default: once)"
-    )
-    add("claim-address", run_claim)
+    for patient in (add("configure", run_configure), add("claim-address", run_claim)):
+        patient.add_argument(
+            "--wait", type=float, default=0, metavar="SECONDS", help="try again for so long (default: once)"
+        )
     add("release-address", run_release_address)
     add("drain", run_drain)
     add("watch", run_watch)
