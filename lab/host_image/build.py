@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import sys
 import time
@@ -25,15 +26,19 @@ _LABEL = "checkop-lab.host-image"
 # What decides about the base layer, and about the whole.
 _BASE_INPUTS = ("base.py",)
 _IGNORED = ("__pycache__",)
+_HASH_DIGITS = 12
 
 
 def reference() -> str:
-    """Return the name of the image that belongs to the present sources, made or not."""
-    return f"{NAME}:{_digest(_HERE)}"
+    """Return the name of the image that belongs to the present sources and LAB_CENTOS_IMAGE, made or not."""
+    return f"{NAME}:{_digest(_HERE)}" + (f"-{_short(_real().encode())}" if _real() else "")
 
 
 def ensure(log: Callable[[str], None] = print, state_root: Path = containers.STATE_ROOT) -> str:
-    """Make the stand-in for CentOS 7 unless it is there.
+    """Make the image of a host unless it is there.
+
+    With LAB_CENTOS_IMAGE in the environment it is real CentOS 7, pulled by that name from a registry; without, the
+    stand-in. A registry is never looked for: where none can be reached, that would only be a wait.
 
     Args:
         log: takes one line of progress.
@@ -53,18 +58,18 @@ def ensure(log: Callable[[str], None] = print, state_root: Path = containers.STA
         if _exists(wanted, environment):
             return wanted
         began = time.monotonic()
-        packages, below = _base(folder, environment, log)
+        packages, below = _pulled(environment, log) if _real() else _base(folder, environment, log)
         work = folder / "work"
         try:
             work.mkdir()
             repository.build(packages, work, log)
             shutil.copytree(_HERE / "rootfs", work / "rootfs", symlinks=True)
-            shutil.copy2(_HERE / "configure", work / "configure")
+            shutil.copy2(_HERE / ("configure-real" if _real() else "configure"), work / "configure")
             log("host image: lay CentOS 7's names, units and packages over the base")
             _assemble(wanted, below, work, environment)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        log(f"host image: {wanted} made in {time.monotonic() - began:.0f} s (stand-in for CentOS 7)")
+        log(f"host image: {wanted} made in {time.monotonic() - began:.0f} s ({describe(state_root)['kind']})")
     return wanted
 
 
@@ -84,7 +89,7 @@ def describe(state_root: Path = containers.STATE_ROOT) -> dict[str, str]:
     }
 
 
-def _base(folder: Path, environment: Mapping[str, str], log: Callable[[str], None]) -> tuple[Path, str]:
+def _base(folder: Path, environment: Mapping[str, str], log: Callable[[str], None]) -> tuple[Path | None, str]:
     """Return the folder of downloaded packages and the base image, made when either is missing."""
     digest = _digest(*(_HERE / name for name in _BASE_INPUTS))
     packages, below = folder / f"packages-{digest}", f"{_BASE_NAME}:{digest}"
@@ -102,11 +107,26 @@ def _base(folder: Path, environment: Mapping[str, str], log: Callable[[str], Non
     return packages, below
 
 
+def _pulled(environment: Mapping[str, str], log: Callable[[str], None]) -> tuple[None, str]:
+    """Pull CentOS 7; it needs no packages of Debian's."""
+    log(f"host image: pull {_real()}")
+    process.run(
+        ["podman", "pull", "--quiet", _real()], what=f"pull {_real()} (LAB_CENTOS_IMAGE)", environment=environment
+    )
+    return None, _real()
+
+
+def _real() -> str:
+    return os.environ.get("LAB_CENTOS_IMAGE", "")
+
+
 def _assemble(wanted: str, below: str, work: Path, environment: Mapping[str, str]) -> None:
     name = f"checkop-lab-image-{work.parent.parent.name}-{_digest(_HERE)}"
-    about = {"kind": "stand-in", "base": f"debian-{base.SUITE}"}
+    about = {"kind": "centos7", "base": below} if _real() else {"kind": "stand-in", "base": f"debian-{base.SUITE}"}
     remove = ["podman", "rm", "--force", "--ignore", "--time=0", name]
-    run = ["podman", "run", f"--name={name}", "--network=none", f"--volume={work}:/run/context:ro"]
+    # The stand-in is whole; CentOS's image lacks what a cloud image has, and gets it from CentOS's archive.
+    network = "slirp4netns" if _real() else "none"
+    run = ["podman", "run", f"--name={name}", f"--network={network}", f"--volume={work}:/run/context:ro"]
     commit = ["podman", "commit", "--quiet", "--change=STOPSIGNAL SIGRTMIN+3", "--change=ENTRYPOINT []"]
     changes = ['--change=CMD ["/lib/systemd/systemd"]']
     changes += [f"--change=LABEL {_LABEL}.{key}={value}" for key, value in about.items()]
@@ -138,7 +158,11 @@ def _digest(*paths: Path) -> str:
             content = str(file.readlink()).encode() if file.is_symlink() else file.read_bytes()
             head = f"{file.relative_to(_HERE)}\0{file.lstat().st_mode & 0o111:o}\0{len(content)}\0"
             digest.update(head.encode() + content)
-    return digest.hexdigest()[:12]
+    return digest.hexdigest()[:_HASH_DIGITS]
+
+
+def _short(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]
 
 
 @contextlib.contextmanager
@@ -159,7 +183,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m lab.host_image.build", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print what the image is as JSON")
+    parser.add_argument("--real", metavar="IMAGE", help="pull CentOS 7 by this name, as LAB_CENTOS_IMAGE does")
     options = parser.parse_args(arguments)
+    if options.real:
+        os.environ["LAB_CENTOS_IMAGE"] = options.real
     try:
         with process.stop_on_terminate():
             image = ensure(log=lambda line: print(line, file=sys.stderr, flush=True))

@@ -24,6 +24,8 @@ class Package:
     user: str = ""
     """System user, with a group of the same name, made before the files are laid."""
     requires: tuple[str, ...] = ()
+    in_centos: bool = True
+    """Whether CentOS 7 or EPEL has the real one."""
 
 
 def _same(*paths: str) -> tuple[tuple[str, str], ...]:
@@ -71,6 +73,7 @@ OFFERED = (
             ("/var/log/amazon/efs", "0755 root root"),
         ),
         requires=("stunnel",),
+        in_centos=False,
     ),
     Package(
         name="amazon-cloudwatch-agent",
@@ -83,6 +86,7 @@ OFFERED = (
             ("/opt/aws/amazon-cloudwatch-agent/var", "0755 root root"),
         ),
         user="cwagent",
+        in_centos=False,
     ),
     Package(
         name="audit",

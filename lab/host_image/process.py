@@ -12,7 +12,7 @@ from types import FrameType
 
 from lab.errors import LabError
 
-_LAST_LINES = 8
+_LAST_LINES = 2
 _LINE_LENGTH = 200
 _GRACE_SECONDS = 20
 

@@ -58,11 +58,12 @@ if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 """
 
 
-def build(debs: Path, work: Path, log: Callable[[str], None]) -> Path:
-    """Build, sign and index every package.
+def build(debs: Path | None, work: Path, log: Callable[[str], None]) -> Path:
+    """Build, sign and index the packages.
 
     Args:
-        debs: folder with Debian's packages and `installed.tsv`, left by `lab.host_image.base`.
+        debs: folder with Debian's packages and `installed.tsv`, left by `lab.host_image.base`; without it, only the
+            packages that real CentOS 7 lacks are built.
         work: an empty folder.
         log: takes one line of progress.
 
@@ -76,11 +77,13 @@ def build(debs: Path, work: Path, log: Callable[[str], None]) -> Path:
     for program in ("rpmbuild", "rpmsign", "createrepo_c", "dpkg-deb", "gpg"):
         if shutil.which(program) is None:
             raise LabError(f"{program} is not installed: run `make setup`, which installs the rehearsal's programs")
-    log(f"host image: build {len(OFFERED)} packages of the stand-in's repository")
+    offered = [package for package in OFFERED if debs or not package.in_centos]
+    log(f"host image: build {len(offered)} packages of the rehearsal's repository")
     repository = work / "repository"
     with ThreadPoolExecutor(2) as workers:
-        jobs = [workers.submit(_build, package, debs, work, repository) for package in OFFERED]
-        jobs.append(workers.submit(_build_installed, debs, work, repository / "installed"))
+        jobs = [workers.submit(_build, package, debs, work, repository) for package in offered]
+        if debs:
+            jobs.append(workers.submit(_build_installed, debs, work, repository / "installed"))
         for job in jobs:
             job.result()
     _sign(repository)
@@ -88,12 +91,12 @@ def build(debs: Path, work: Path, log: Callable[[str], None]) -> Path:
     return repository
 
 
-def _build(package: Package, debs: Path, work: Path, output: Path) -> None:
+def _build(package: Package, debs: Path | None, work: Path, output: Path) -> None:
     tree = work / "trees" / package.name
     tree.mkdir(parents=True)
     version = package.version
     for debian, files in package.debian:
-        archive = _archive(debs, debian)
+        archive = _archive(debs or work, debian)
         unpacked = work / "unpacked" / debian
         unpacked.mkdir(parents=True)
         process.run(["dpkg-deb", "-x", str(archive), str(unpacked)], what=f"unpack Debian's {debian}")
