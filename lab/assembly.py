@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab import certificates, containers, exports, first_boot, instances, metadata
 from lab.addresses import Pool
-from lab.api import Cloud
+from lab.api import Cloud, Settings
 from lab.balancer import Balancer, zone_address
 from lab.database import Databases
 from lab.engine import Engine
@@ -34,6 +34,9 @@ _PUBLIC_OCTET = 1
 _ELASTIC_OCTET = 9
 _ELASTIC_ADDRESSES = 32
 _LAST_OCTET = 254
+# A roll whose new instances never get healthy fails after so long, where AWS waits an hour; more than a boot, a drain
+# and a lifecycle hook of the rehearsal together.
+_REFRESH_PATIENCE_SECONDS = 90.0
 # The zones of the environment; any other works as well, but no certificate names its node.
 _ZONES = ("us-east-1a", "us-east-1d")
 
@@ -109,7 +112,7 @@ class Lab:
         file_systems.open()
         stack.callback(balancer.stop)
         balancer.start()
-        cloud = Cloud(self.runtime)
+        cloud = Cloud(self.runtime, settings=Settings(refresh_patience=_REFRESH_PATIENCE_SECONDS))
         cloud.start("127.0.0.1", port)
         stack.callback(cloud.stop)
         self.desk = FaultDesk(cloud, self.runtime, engine)

@@ -9,6 +9,7 @@ from moto.efs.models import efs_backends
 from moto.elb.models import elb_backends
 from moto.elbv2.models import elbv2_backends
 from moto.rds.models import rds_backends
+from moto.s3.models import s3_backends
 
 from lab.api.acm import LabACMBackend
 from lab.api.autoscaling.backend import LabAutoScalingBackend
@@ -52,3 +53,5 @@ def _forget() -> None:
     for backends in list(BackendDict._instances):
         backends.clear()
     BackendDict._instances.clear()
+    # Whose each bucket is stands outside the backends; a bucket left here is looked for without end.
+    s3_backends.bucket_accounts.clear()

@@ -39,6 +39,9 @@ class World:
             self._clients[key] = SESSION.client(name, endpoint_url=endpoint, config=settings)
         return self._clients[key]
 
+    def forget_clients(self):
+        self._clients.clear()
+
     def tick(self, seconds=0.0, times=1):
         for _ in range(times):
             self.time += seconds

@@ -152,6 +152,18 @@ def test_only_one_cloud_per_process(world):
         Cloud(Immediate())
 
 
+def test_a_new_cloud_knows_nothing_of_the_one_before(world):
+    world.s3.create_bucket(Bucket="logs")
+    world.network()
+    world.cloud.stop()
+    world.cloud = Cloud(world.hooks, clock=lambda: world.time)
+    world.cloud.start()
+    world.forget_clients()
+    assert world.s3.list_buckets()["Buckets"] == []
+    assert len(world.ec2.describe_vpcs()["Vpcs"]) == 1
+    world.s3.create_bucket(Bucket="logs")
+
+
 def test_a_port_in_use_is_an_error_and_a_stopped_cloud_gives_its_port_back(world):
     port = world.cloud.port
     world.cloud.stop()
