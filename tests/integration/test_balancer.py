@@ -214,6 +214,17 @@ def test_a_missing_certificate_file_is_told(made: Cloud, playbook: Playbook) -> 
     assert "balancer_certificate_file is '/nowhere.pem', which cannot be read" in recap.output
 
 
+def test_a_certificate_for_other_names_is_refused_and_not_left_behind(made: Cloud, playbook: Playbook) -> None:
+    before = made.client("acm").list_certificates(Includes={"keyTypes": ["EC_prime256v1"]})["CertificateSummaryList"]
+    recap = playbook(
+        "balancer", extra_vars={"balancer_certificate_domains": ["checkop.example", "www.checkop.example"]}
+    )
+    assert recap.returncode == 2
+    assert "but balancer_certificate_domains wants checkop.example, www.checkop.example" in recap.output
+    after = made.client("acm").list_certificates(Includes={"keyTypes": ["EC_prime256v1"]})["CertificateSummaryList"]
+    assert len(after) == len(before) == 1
+
+
 def test_a_rerun_finishes_what_a_failing_call_left_half_done(cloud: Cloud, playbook: Playbook) -> None:
     cloud.reset()
     # The worst moment for a bucket: made, and not marked yet.

@@ -76,6 +76,11 @@ def import_files(acm: Any, plan: Plan, domains: Sequence[str], *, pem: str, key:
     -------
     str
         The ARN; `UNKNOWN` where a check found none.
+
+    Raises
+    ------
+    CheckopError
+        The file holds no certificate, or one that does not cover the domains.
     """
     certificate, chain = split_chain(pem)
     content: dict[str, Any] = {"Certificate": certificate.encode(), "PrivateKey": key.encode()}
@@ -91,7 +96,10 @@ def import_files(acm: Any, plan: Plan, domains: Sequence[str], *, pem: str, key:
             {"type": "imported", "names": list(domains), "tags": all_tags},
             lambda: acm.import_certificate(**content, Tags=tag_list(all_tags)),
         )
-        return made["CertificateArn"] if made else UNKNOWN
+        if made is None:
+            return UNKNOWN
+        _prove_names(acm, made["CertificateArn"], domains)
+        return str(made["CertificateArn"])
     arn = str(existing[0]["CertificateArn"])
     current = acm.get_certificate(CertificateArn=arn)["Certificate"]
     plan.step(
@@ -102,6 +110,19 @@ def import_files(acm: Any, plan: Plan, domains: Sequence[str], *, pem: str, key:
     )
     _tags(acm, plan, resource, existing[0], all_tags)
     return arn
+
+
+def _prove_names(acm: Any, arn: str, domains: Sequence[str]) -> None:
+    """Take a certificate for other domains back: nothing would find it again, and every run would import one more."""
+    imported = acm.describe_certificate(CertificateArn=arn)["Certificate"]
+    names = imported["SubjectAlternativeNames"]
+    if imported["DomainName"] != domains[0] or not covers(names, domains):
+        acm.delete_certificate(CertificateArn=arn)
+        raise CheckopError(
+            f"balancer_certificate_file is for {imported['DomainName']} with {', '.join(names)}, but "
+            f"balancer_certificate_domains wants {', '.join(domains)}, the first of them as its common name. Give a "
+            "certificate for these, or correct the list."
+        )
 
 
 def request(
