@@ -7,6 +7,7 @@ from typing import Any
 from moto.efs import urls
 from moto.efs.models import EFSBackend, FileSystem
 from moto.efs.responses import EFSResponse
+from moto.moto_api._internal import mock_random
 
 from lab.api import context, views
 from lab.api.base import LabBackend, Refusal
@@ -57,6 +58,16 @@ class LabEFSBackend(LabBackend, EFSBackend):  # type: ignore[misc]
         """Delete a file system and its access points."""
         super().delete_file_system(file_system_id)
         self.access_points = {k: p for k, p in self.access_points.items() if p.file_system_id != file_system_id}
+
+    def create_access_point(self, client_token: str, tags: list[dict[str, str]], *args: Any, **kwargs: Any) -> Any:
+        """Create an access point; its id has AWS's 17 digits, which the vendor's mount helper insists on."""
+        point = super().create_access_point(client_token, [], *args, **kwargs)
+        del self.access_points[point.access_point_id]
+        old, point.access_point_id = point.access_point_id, f"fsap-{mock_random.get_random_hex(17)}"
+        point.access_point_arn = point.access_point_arn.replace(old, point.access_point_id)
+        self.access_points[point.access_point_id] = point
+        self.tagging_service.tag_resource(point.access_point_id, tags)
+        return point
 
     def measure(self) -> None:
         """Take over the sizes that the runtime meters."""
