@@ -98,12 +98,14 @@ class Entry:
         defaults = {item.name: item.default for item in fields(self)}
         data = {key: value for key, value in asdict(self).items() if value not in (defaults[key], {}, None)}
         text = json.dumps(data, separators=(",", ":"))
-        if len(text.encode()) > ENTRY_BYTES:
-            data |= {key: str(data[key])[:400] for key in ("reason", "returning") if key in data}
-            text = json.dumps(data, separators=(",", ":"))
-        if len(text.encode()) > ENTRY_BYTES:
+        # A reason may quote a whole answer of AWS; its beginning says enough.
+        for length in (400, 100, 30):
+            if len(text) > ENTRY_BYTES:
+                data |= {key: str(data[key])[:length] for key in ("reason", "returning") if key in data}
+                text = json.dumps(data, separators=(",", ":"))
+        if len(text) > ENTRY_BYTES:
             raise CheckopError(
-                f"Release {self.release} makes a ledger entry of {len(text.encode())} bytes; SSM allows {ENTRY_BYTES}. "
+                f"Release {self.release} makes a ledger entry of {len(text)} bytes; SSM allows {ENTRY_BYTES}. "
                 "Shorten the image's name or the caller's role name."
             )
         return text

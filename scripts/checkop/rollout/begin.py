@@ -101,6 +101,27 @@ def attach(kit: Tools, holder: Holder, *, check: bool) -> Entry | None:
     return None
 
 
+def idle(kit: Tools) -> None:
+    """Insist that nothing is under way.
+
+    Raises
+    ------
+    CheckopError
+        Something is; says who does what since when, and how it ends.
+    """
+    holder = kit.lock.read()
+    if holder is None:
+        return
+    if holder.alive(kit.lock.session, kit.clock.now()):
+        raise CheckopError(f"Under way already: {holder.sentence()}. Wait for its end; nothing was changed.")
+    how = (
+        f"replace.yml -e instance={holder.image}" if holder.operation == "replace" else "rollout.yml (or rollback.yml)"
+    )
+    raise CheckopError(
+        f"Interrupted and not finished: {holder.sentence()}. Finish it first: ansible-playbook playbooks/{how}."
+    )
+
+
 def take_lock(kit: Tools, release: str, operation: str, image: str, *, size: int = 0) -> None:
     """Take the lock.
 

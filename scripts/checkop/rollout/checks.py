@@ -8,6 +8,8 @@ import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from checkop.errors import CheckopError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -74,9 +76,21 @@ def ask(
     Returns
     -------
     list[ZoneResult]
-        One for each zone. Nothing is raised: what failed is in `failures`, one sentence each.
+        One for each zone; a request that failed is in its `failures`, one sentence each.
+
+    Raises
+    ------
+    CheckopError
+        The certificate authority's file cannot be read.
     """
-    context = ssl.create_default_context(cafile=ca_file or None)
+    try:
+        context = ssl.create_default_context(cafile=ca_file or None)
+    except OSError as error:
+        raise CheckopError(
+            f"balancer_ca_file is {ca_file}, which holds no certificates in PEM ({error}). Give the authority's "
+            "file, or leave "
+            "it empty for the system's."
+        ) from error
     results = []
     for zone, address in sorted(nodes.items()):
         result = ZoneResult(zone, address)

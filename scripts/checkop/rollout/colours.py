@@ -203,6 +203,12 @@ class GreenWorld:
         return round(100 * green[0] / max(sum(weights.values()), 1)) if green else None
 
 
+def green_leftovers(world: World, settings: Settings) -> tuple[str, ...]:
+    """Return what a blue/green release has left behind, for a person; nothing when the last one was cleaned up."""
+    name = f"{settings.fleet}{SUFFIX}"
+    return (f"Auto Scaling group {name}",) if world.find_group(name) is not None else ()
+
+
 def _hook(hook: Mapping[str, Any]) -> Any:
     return {key: hook[key] for key in HOOK_KEYS if hook.get(key)}
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 SAY_AGAIN_SECONDS = 30
 # Looks that may fail in a row before the operator's side gives up; Auto Scaling goes on meanwhile.
 BLIND_LOOKS = 20
+# The same of looks that were refused for good.
+REFUSALS = 3
+# Answers of AWS that mean: come again.
+TRANSIENT = ("Throttl", "RequestLimitExceeded", "TooManyRequests", "SlowDown", "Unavailable", "Internal", "Timeout")
 # Answers of AWS that mean: it moved meanwhile, look again.
 MOVED = frozenset(
     f"{name}{suffix}"
@@ -39,6 +43,15 @@ MOVED = frozenset(
     )
     for suffix in ("", "Fault")
 )
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether AWS would answer the same again: credentials, permissions, values."""
+    if not isinstance(error, ClientError):
+        return False
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = error.response["Error"]["Code"]
+    return 400 <= status < 500 and code not in MOVED and not any(word in code for word in TRANSIENT)  # noqa: PLR2004
 
 
 class Strategy(Protocol):
@@ -92,22 +105,38 @@ class Roll:
         CheckopError
             AWS did not answer for long; the roll goes on there, and running again attaches to it.
         """
-        blind = 0
+        blind = refused = 0
         while True:
             try:
                 if self._step():
                     return self.entry
                 self.tools.lock.beat(self.tools.clock.now())
-                blind = 0
+                blind = refused = 0
             except (BotoCoreError, ClientError) as error:
-                blind += 1
                 self.tell(f"AWS did not do as asked, trying again: {error}")
-                if blind >= BLIND_LOOKS:
-                    raise CheckopError(
-                        f"AWS has not answered {blind} times in a row ({error}). Release {self.entry.release} goes "
-                        "on without this terminal; run the same playbook again to attach to it."
-                    ) from error
+                blind += 1
+                refused = refused + 1 if is_refusal(error) else 0
+                if refused >= REFUSALS or blind >= BLIND_LOOKS:
+                    return self._give_up(error)
             self.tools.clock.sleep(self.settings.poll_seconds)
+
+    def _give_up(self, error: Exception) -> Entry:
+        """End a release that AWS refuses before anything was replaced; leave one that replaces to Auto Scaling.
+
+        Raises
+        ------
+        CheckopError
+            Something is being replaced, or AWS takes no word at all: the release stays open.
+        """
+        replacing = self.entry.refresh or self.entry.first or self.entry.strategy == "blue_green"
+        if is_refusal(error) and not replacing:
+            self._finish(Decision(Act.FINISH, f"AWS refuses it: {error}", result="aborted"))
+            return self.entry
+        raise CheckopError(
+            f"AWS does not do as asked ({error}). Release {self.entry.release} stays under way there without this "
+            "terminal; "
+            "mend what it says (new credentials, for example) and run the same playbook again to attach to it."
+        ) from error
 
     def _step(self) -> bool:
         """Look, decide, act once; return whether the release has ended."""

@@ -6,13 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from checkop.errors import CheckopError
-from checkop.rollout import forecast, plan, preflight
+from checkop.rollout import checks, forecast, plan, preflight
 from checkop.rollout.begin import Found, Outcome, attach, find, follow, new_entry, say_forecast
+from checkop.rollout.colours import green_leftovers
 
 if TYPE_CHECKING:
     from checkop.rollout.kit import Tools
     from checkop.rollout.settings import Settings
     from checkop.rollout.world import World
+
+MEND = "Mend that first, or see that the operator's machine reaches the balancer (docs/when-it-goes-wrong.md)."
 
 
 def rollout(kit: Tools, settings: Settings, image: str, *, check: bool = False) -> Outcome:
@@ -48,10 +51,16 @@ def rollout(kit: Tools, settings: Settings, image: str, *, check: bool = False) 
         desired = found.observation.group.desired
         return Outcome(False, f"image {wanted} is in service on all {desired} instances: nothing to do")
     facts = _facts(kit, settings, wanted, found)
+    first = found.observation.group.desired == 0
     refused = preflight.refusals(facts, settings)
+    if not refused:
+        # The same requests that will judge the new image; a balancer in front of nobody cannot answer them yet.
+        complaint = checks.complaint(kit.ask(), "", all_new=False)
+        refused = (
+            [f"The checks through the balancer do not pass now: {complaint}. {MEND}"] if complaint and not first else []
+        )
     if refused:
         raise CheckopError("Refused, and nothing was changed:\n  - " + "\n  - ".join(refused))
-    first = found.observation.group.desired == 0
     layout = _plan(found, settings)
     lines = tuple(forecast.make(layout, settings, found.entries, first=first).table())
     say_forecast(kit, wanted, facts.image, lines)
@@ -103,6 +112,7 @@ def _facts(kit: Tools, settings: Settings, wanted: str, found: Found) -> preflig
         observation=found.observation,
         balancer_state=world.balancer_state(),
         missing_alarms=tuple(name for name in settings.alarms if name not in known),
+        leftovers=green_leftovers(world, settings),
         today=kit.clock.now().date(),
     )
 

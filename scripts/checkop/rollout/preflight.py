@@ -33,6 +33,8 @@ class Facts:
     observation: Observation
     balancer_state: str
     missing_alarms: tuple[str, ...]
+    # What a blue/green release that was not cleaned up has left.
+    leftovers: tuple[str, ...]
     today: date
 
 
@@ -53,6 +55,7 @@ def refusals(facts: Facts, settings: Settings, *, unverified_allowed: bool = Fal
     found += fleet(facts.observation, facts.balancer_state)
     found += alarms(facts)
     found += percentages(facts.observation, settings)
+    found += second_group(facts, settings)
     return found
 
 
@@ -180,26 +183,49 @@ def alarms(facts: Facts) -> list[str]:
     return found
 
 
+def second_group(facts: Facts, settings: Settings) -> list[str]:
+    """Return what stands in the way of a second group beside the first."""
+    found = [
+        f"{name} is left from a blue/green release. See who needs it, then delete it (docs/when-it-goes-wrong.md)."
+        for name in facts.leftovers
+    ]
+    group = facts.observation.group
+    if settings.strategy == "blue_green" and 2 * group.desired > group.max_size:
+        found.append(
+            f"Blue/green runs {2 * group.desired} instances at once, but addresses and quotas are laid out for "
+            "fleet_max_size "
+            f"{group.max_size}. Scale in first (playbooks/scale.yml), or roll with strategy=rolling."
+        )
+    return found
+
+
 def percentages(observation: Observation, settings: Settings) -> list[str]:
     """Return what the percentages would do to a zone."""
     group = observation.group
     if not group.desired or settings.strategy == "blue_green":
         return []
     low, high = settings.min_healthy_percent, settings.max_healthy_percent
+    room = (
+        f"Set rollout_min_healthy_percent to 100 and rollout_max_healthy_percent to at least {one_more(group.desired)}."
+    )
+    at_max = f" ({group.name} is at its maximum of {group.max_size})" if group.desired >= group.max_size else ""
+    if low == high == 100:  # noqa: PLR2004 - neither one fewer nor one more
+        return [
+            f"With {group.desired} instances{at_max}, rollout_min_healthy_percent and rollout_max_healthy_percent of "
+            "100 leave "
+            f"no room: none may go first, and none may come first. {room}"
+        ]
     layout = plan.make(group.desired, group.desired, low, high, settings.checkpoints)
     zone = plan.empties_zone(layout.removable, group.by_zone())
     if zone is None:
         return []
-    at_max = f" ({group.name} is at its maximum of {group.max_size})" if group.desired >= group.max_size else ""
     return [
         f"With {group.desired} instances{at_max}, rollout_min_healthy_percent {low} and rollout_max_healthy_percent "
-        f"{high} take "
-        f"{layout.removable} out before new ones serve, which could empty {zone}. Set rollout_min_healthy_percent to "
-        "100 and "
-        f"rollout_max_healthy_percent to at least {100 + math_ceil_percent(group.desired)}."
+        f"{high} "
+        f"take {layout.removable} out before new ones serve, which could empty {zone}. {room}"
     ]
 
 
-def math_ceil_percent(desired: int) -> int:
-    """Return the percentage of one instance of the group, rounded up."""
-    return -(-100 // desired)
+def one_more(desired: int) -> int:
+    """Return the MaxHealthyPercentage that lets one instance more than desired run, rounded up."""
+    return 100 - (-100 // desired)

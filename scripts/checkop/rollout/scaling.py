@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from checkop import ledger as ledgers
 from checkop.errors import CheckopError
 from checkop.rollout import forecast, preflight
-from checkop.rollout.begin import Outcome, find
+from checkop.rollout.begin import Outcome, find, idle
 from checkop.rollout.watch import describe
 
 if TYPE_CHECKING:
@@ -53,11 +53,7 @@ def scale(kit: Tools, settings: Settings, size: int, *, check: bool = False) -> 
     CheckopError
         Refused before any change, or the size was not reached in time.
     """
-    holder = kit.lock.read()
-    if holder is not None:
-        raise CheckopError(
-            f"A release is under way, so the fleet keeps its size: {holder.sentence()}. Wait for its end."
-        )
+    idle(kit)
     found = find(kit)
     refused = refusals(found, settings, size, kit)
     if refused:

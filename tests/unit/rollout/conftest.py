@@ -141,6 +141,9 @@ class FakeFleet:
     after: Callable[[str], None] = lambda name: None
     answers: Callable[[], list[checks.ZoneResult]] | None = None
     counter: int = 0
+    zones_up: tuple[str, ...] = ZONES
+    # Which zone is taken when both have the same number: the lower one.
+    ties: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ZONES, 0))
 
     def __post_init__(self) -> None:
         self.clock.passing.append(self.step)
@@ -174,7 +177,7 @@ class FakeFleet:
         staying = [vm for vm in self.vms if vm.ends_at is None]
         wanted = self.desired + self.surplus + self.rebalance(staying)
         for _ in range(wanted - len(staying)):
-            zone = min(ZONES, key=self.staying_in)
+            zone = min(self.zones_up, key=lambda each: (self.staying_in(each), self.ties[each]))
             self.counter += 1
             version = int(self.active.configuration) if self.active else self.version
             self.vms.append(Vm(f"i-{self.counter:04d}", zone, version, now))

@@ -6,8 +6,9 @@ import json
 from dataclasses import replace
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
+from checkop.commands.rollout import make_word
 from checkop.errors import CheckopError
 from checkop.rollout.checks import ZoneResult
 
@@ -114,6 +115,8 @@ def test_alarm_during_the_roll_takes_it_back(bench):
 
 def test_checks_that_fail_take_it_back(bench):
     def answers():
+        if bench.fleet.active is None:
+            return [ZoneResult("us-east-1a", "127.0.0.1", answered=20)]
         result = ZoneResult(
             "us-east-1a", "127.0.0.1", answered=19, failures=["/health/ready through us-east-1a: HTTP 502"]
         )
@@ -284,3 +287,115 @@ def test_operator_killed_at_any_phase_is_followed_by_one_who_finishes(bench, pha
     assert len(bench.fleet.refreshes_done) == 1
     assert bench.parameter("rollout/lock") == ""
     assert bench.fleet.running_images() == ["ami-2", "ami-2"]
+
+
+def test_checks_that_fail_beforehand_refuse_the_rollout(bench):
+    bench.fleet.answers = lambda: [ZoneResult("us-east-1a", "127.0.0.1", failures=["/ through us-east-1a: timed out"])]
+    bench.fleet.calls.clear()
+    with pytest.raises(CheckopError, match="do not pass now: 1 of 1 requests failed"):
+        bench.rollout("ami-2")
+    assert set(bench.fleet.calls) == {"observe"}
+
+
+def test_refusal_by_aws_before_anything_is_replaced_ends_the_release(bench):
+    def refuse(name):
+        if name == "start_refresh":
+            response = {"Error": {"Code": "AccessDenied", "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(response, "StartInstanceRefresh")
+
+    bench.fleet.before = refuse
+    outcome = bench.rollout("ami-2")
+    assert outcome.failed
+    assert outcome.entry.result == "aborted"
+    assert "AccessDenied" in outcome.entry.reason
+    assert bench.parameter("rollout/lock") == ""
+    bench.fleet.before = lambda _name: None
+    assert bench.rollout("ami-2").entry.result == "succeeded"
+
+
+def test_credentials_that_expire_on_the_way_leave_the_release_to_auto_scaling(bench):
+    def expire(_name):
+        if bench.fleet.active is not None and bench.fleet.active.percent >= 50:
+            response = {"Error": {"Code": "ExpiredToken", "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(response, "DescribeAutoScalingGroups")
+
+    bench.fleet.before = expire
+    with pytest.raises(CheckopError, match=r"Release 0002 stays under way .* run the same playbook again"):
+        bench.rollout("ami-2")
+    bench.fleet.before = lambda _name: None
+    bench.clock.sleep(1)
+    bench.clock.time += 200
+    assert bench.rollout(user="ben").entry.result == "succeeded"
+
+
+def test_rollback_of_a_living_operators_rollout_makes_their_process_take_it_back(bench):
+    """Ben's rollback runs while ana's process lives: each of them moves on when the other one sleeps."""
+    ended = []
+
+    def ben(now):
+        if now > started + 50 and not ended:
+            ended.append(None)
+            word = make_word(bench.ledger.get("0002"), "abort", "ben@host-ben")
+            bench.ssm.values["/checkop/test/rollout/word"] = json.dumps(word)
+
+    started = bench.clock.time
+    bench.clock.passing.append(ben)
+    outcome = bench.rollout("ami-2")
+    assert outcome.entry.result == "rolled_back"
+    assert outcome.entry.reason == "ben@host-ben said abort"
+    assert bench.fleet.running_images() == ["ami-1", "ami-1"]
+
+
+def test_a_continue_counts_for_one_pause_only(bench):
+    with pytest.raises(CheckopError, match="does not wait for a word now"):
+        make_word(bench.ledger.get("0001"), "continue", "ben")
+    stale = {"release": "0002", "word": "continue", "waiting": "50 % of another"}
+    bench.ssm.values["/checkop/test/rollout/word"] = json.dumps(stale)
+    outcome = bench.rollout("ami-2", pause="manual", pause_limit_seconds=60)
+    assert outcome.entry.result == "rolled_back"
+
+
+def test_release_to_another_image_waits_for_the_one_that_was_interrupted(bench):
+    with pytest.raises(BaseException, match="killed"):
+        kill_after(bench, "start_refresh").rollout("ami-2")
+    bench.fleet.after = lambda _name: None
+    bench.clock.sleep(1)
+    bench.clock.time += 100
+    outcome = bench.rollout("ami-3", user="ben")
+    assert outcome.entry.result == "succeeded"
+    assert [entry.image for entry in bench.ledger.entries()] == ["ami-3", "ami-2", "ami-1"]
+    assert bench.fleet.running_images() == ["ami-3", "ami-3"]
+
+
+def test_both_instances_in_one_zone_are_waited_for_and_balanced(bench):
+    """Auto Scaling may put a replacement into the other zone, and balances the zones only after the refresh."""
+    bench.fleet.ties = {"us-east-1a": 0, "us-east-1d": 1}
+    outcome = bench.rollout("ami-2")
+    assert outcome.entry.result == "succeeded"
+    assert bench.at_full_strength()
+
+
+def test_fleet_that_misses_a_zone_is_refused(bench):
+    bench.fleet.zones_up = ("us-east-1a",)
+    for vm in list(bench.fleet.vms):
+        if vm.zone == "us-east-1d":
+            bench.fleet.kill(vm.instance_id)
+    bench.clock.sleep(100)
+    with pytest.raises(CheckopError, match="not at full strength"):
+        bench.rollout("ami-2")
+
+
+def test_zone_that_is_cut_on_the_way_ends_well_on_what_is_left(bench):
+    def cut(now):
+        if now > started + 60:
+            bench.fleet.zones_up = ("us-east-1a",)
+            for vm in [vm for vm in bench.fleet.vms if vm.zone == "us-east-1d"]:
+                bench.fleet.kill(vm.instance_id)
+
+    started = bench.clock.time
+    bench.clock.passing.append(cut)
+    outcome = bench.rollout("ami-2")
+    assert outcome.entry.result == "succeeded"
+    assert len(bench.fleet.running_images()) >= 2
+    assert "none in us-east-1d" in outcome.entry.reason
+    assert bench.clock.time - started < 500
