@@ -249,7 +249,7 @@ def converge(playbook: Playbook) -> Playbook:
 SYSTEMS = ("network", "perimeter", "dns", "fleet", "addresses", "hub")
 
 
-def make_neighbours(cloud: Cloud, name_suffix: str = "", environment: str = "rehearsal") -> None:
+def neighbours(cloud: Cloud, name_suffix: str = "", environment: str = "rehearsal") -> None:
     """Make what other systems bring: the balancer, its target group and the file system."""
     ec2, elbv2, efs = cloud.client("ec2"), cloud.client("elbv2"), cloud.client("efs")
     tags = [
@@ -265,6 +265,12 @@ def make_neighbours(cloud: Cloud, name_suffix: str = "", environment: str = "reh
     efs.create_file_system(
         CreationToken=f"chop-temp{name_suffix}", Tags=[*tags, {"Key": "Name", "Value": f"ChOp-Temp{name_suffix}"}]
     )
+
+
+@pytest.fixture(scope="session")
+def make_neighbours() -> Callable[..., None]:
+    """Make what other systems bring: `make_neighbours(cloud, "-staging", "staging")`."""
+    return neighbours
 
 
 @dataclass(frozen=True)
@@ -300,7 +306,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environmen
         check = insist(run_playbook(cloud, SYSTEMS, "--check", "--diff"))
         vpcs = len(cloud.client("ec2").describe_vpcs(Filters=[{"Name": "tag:Name", "Values": ["checkop"]}])["Vpcs"])
         network = insist(run_playbook(cloud, "network"))
-        make_neighbours(cloud)
+        neighbours(cloud)
         rest = insist(run_playbook(cloud, SYSTEMS[1:]))
         first = Recap(0, network.output + rest.output, Counter(network.counts) + Counter(rest.counts))
         second = insist(run_playbook(cloud, SYSTEMS))

@@ -1,0 +1,135 @@
+"""What is compared with AWS's answers: record sets, launch template data, security group rules, keys."""
+
+from __future__ import annotations
+
+import pytest
+
+from checkop.provision.hosted_zone import Record, canonical, quote_text, record_set
+from checkop.provision.key_pair import key_material
+from checkop.provision.launch_template import Machine, settings_of, template_data
+from checkop.provision.security_groups import Rule
+from checkop.reconcile import Plan, missing_tags, render
+
+MACHINE = Machine(
+    instance_type="t3.xlarge",
+    key_name="checkop",
+    instance_profile="checkop-production-fleet",
+    security_group_id="sg-1",
+    root_device="/dev/sda1",
+    root_volume_gb=50,
+    root_volume_type="gp3",
+    tags={"Name": "AUTOChOp", "checkop:group": "autochop"},
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("v=spf1 mx -all", '"v=spf1 mx -all"'),
+        ('"already"', '"already"'),
+        ('say "hi"', '"say \\"hi\\""'),
+        ("", '""'),
+        ("a" * 300, '"' + "a" * 255 + '" "' + "a" * 45 + '"'),
+    ],
+)
+def test_text_records_are_quoted_in_strings_of_at_most_255_octets(value: str, expected: str) -> None:
+    assert quote_text(value) == expected
+
+
+def test_names_are_compared_as_route_53_writes_them() -> None:
+    assert canonical("Checkop.co") == "checkop.co."
+    assert canonical("*.checkop.co.") == "\\052.checkop.co."
+
+
+def test_record_sets_have_values_or_an_alias() -> None:
+    record = Record("checkop.co", "MX", ttl=60, values=("20 b.checkop.co.", "10 a.checkop.co."))
+    assert record_set(record, None) == {
+        "Name": "checkop.co.",
+        "Type": "MX",
+        "TTL": 60,
+        "ResourceRecords": [{"Value": "10 a.checkop.co."}, {"Value": "20 b.checkop.co."}],
+    }
+    alias = record_set(Record("checkop.co", "A", alias="balancer"), {"DNSName": "elb."})
+    assert alias == {"Name": "checkop.co.", "Type": "A", "AliasTarget": {"DNSName": "elb."}}
+
+
+def test_template_data_equals_aws_answer_though_aws_adds_to_it() -> None:
+    wanted = template_data(MACHINE)
+    answer = {
+        "ImageId": "ami-1",
+        **wanted,
+        "MetadataOptions": {**wanted["MetadataOptions"], "State": "applied", "HttpProtocolIpv6": "disabled"},
+        "TagSpecifications": [{**spec, "Tags": list(reversed(spec["Tags"]))} for spec in wanted["TagSpecifications"]],
+        "NetworkInterfaces": [],
+    }
+    assert settings_of(answer, wanted) == wanted
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"InstanceType": "t3.large"},
+        {"UserData": "IyEvYmluL3NoCg=="},
+        {"MetadataOptions": {"HttpTokens": "optional"}},
+        {"SecurityGroupIds": ["sg-1", "sg-2"]},
+        {"BlockDeviceMappings": []},
+    ],
+)
+def test_any_other_difference_of_template_data_shows(change: dict[str, object]) -> None:
+    wanted = template_data(MACHINE)
+    assert settings_of({**wanted, **change}, wanted) != wanted
+
+
+@pytest.mark.parametrize(
+    ("peer", "key", "entry"),
+    [
+        ("sg-1", "UserIdGroupPairs", {"GroupId": "sg-1"}),
+        ("10.20.0.0/16", "IpRanges", {"CidrIp": "10.20.0.0/16"}),
+        ("::/0", "Ipv6Ranges", {"CidrIpv6": "::/0"}),
+        ("pl-1", "PrefixListIds", {"PrefixListId": "pl-1"}),
+    ],
+)
+def test_rules_name_their_peer_as_the_api_wants_it(peer: str, key: str, entry: dict[str, str]) -> None:
+    permission = Rule("tcp", 80, 81, peer).permission("why")
+    assert permission == {
+        "IpProtocol": "tcp",
+        "FromPort": 80,
+        "ToPort": 81,
+        key: [{**entry, "Description": "why"}],
+    }
+    assert "FromPort" not in Rule("-1", -1, -1, peer).permission()
+
+
+def test_a_key_is_compared_without_its_comment() -> None:
+    assert key_material("ssh-ed25519 AAAA me@here\n") == key_material("ssh-ed25519 AAAA checkop")
+
+
+def test_check_mode_tells_and_does_not_do() -> None:
+    done: list[str] = []
+    plan = Plan(check=True)
+    identifier = plan.create("thing", {"a": 1}, lambda: done.append("made") or "id-1")  # type: ignore[func-returns-value]
+    assert plan.update("other", 1, 2, lambda: done.append("changed"))
+    plan.delete("third", {"b": 2}, lambda: done.append("removed"))
+    assert not plan.update("same", 1, 1, lambda: done.append("never"))
+    assert done == []
+    assert plan.changed
+    assert not plan.exists(identifier)
+    assert [(change["before"], change["after"]) for change in plan.diff()] == [
+        ("", "a: 1\n"),
+        ("1\n", "2\n"),
+        ("b: 2\n", ""),
+    ]
+
+
+def test_a_run_does_what_check_mode_told() -> None:
+    done: list[str] = []
+    plan = Plan(check=False)
+    assert plan.create("thing", None, lambda: "id-1") == "id-1"
+    plan.update("other", 1, 2, lambda: done.append("changed"))
+    plan.delete("third", 3, lambda: done.append("removed"))
+    assert done == ["changed", "removed"]
+
+
+def test_tags_of_others_are_left_alone() -> None:
+    assert missing_tags({"cost": "1", "Name": "old"}, {"Name": "new", "x": "y"}) == {"Name": "new", "x": "y"}
+    assert render(None) == ""
