@@ -1,8 +1,11 @@
 """The state machine of an instance refresh: percentages, checkpoints, alarms, rollback, skip matching."""
 
+import math
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lab.api.autoscaling.refresh import Adopt, Member, Preferences, Refresh, Surplus, Terminate, View
 
@@ -302,3 +305,33 @@ def test_a_group_that_grows_during_the_refresh_ends_all_new():
     fleet.desired = 4
     assert fleet.run() == "Successful"
     assert [m.configuration for m in fleet.active()] == ["v2"] * 4
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    desired=st.integers(1, 12),
+    least=st.integers(0, 100),
+    room=st.integers(0, 100),
+    points=st.lists(st.integers(1, 99), unique=True, max_size=3),
+    warmup=st.integers(0, 5),
+    matching=st.integers(0, 12),
+)
+def test_every_roll_ends_and_keeps_what_its_percentages_promise(*, desired, least, room, points, warmup, matching):
+    most = min(200, max(100, least + room))
+    fleet = Fleet(desired)
+    fleet.members = [replace(m, configuration="v2") if i < matching else m for i, m in enumerate(fleet.members)]
+    checkpoints = (*sorted(points), 100) if points else ()
+    fleet.start(
+        min_healthy=least,
+        max_healthy=most,
+        checkpoints=checkpoints,
+        checkpoint_delay=2,
+        warmup=warmup,
+        skip_matching=True,
+    )
+    assert fleet.run() == "Successful"
+    assert [m.configuration for m in fleet.active()] == ["v2"] * desired
+    floor = math.ceil(desired * least / 100)
+    launches_first = most > 100
+    assert fleet.lowest_serving >= (floor if launches_first else min(floor, desired - 1))
+    assert fleet.highest_active <= desired + (max(1, desired * most // 100 - desired) if launches_first else 0)
