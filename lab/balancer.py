@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 # How often the requests of draining targets are counted, seconds.
 _POLL_SECONDS = 0.2
-_IDLE_SECONDS = 30.0
+_IDLE_SECONDS = 5.0
 _FIRST_BALANCER_OCTET = 2
 _OTHER_BALANCERS_OCTET = 20
 _UNREACHABLE_OCTET = 255

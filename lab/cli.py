@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="for machines")
     status.set_defaults(run=_status)
     logs = commands.add_parser("logs", help="print the lab's log, or an instance's console")
+    logs.add_argument("instance_id", nargs="?", metavar="INSTANCE", help="its console instead of the lab's log")
     logs.add_argument("--lines", type=int, default=100, help="the last so many (default: 100)")
     logs.set_defaults(run=_logs)
     commands.add_parser("down", help="end it and remove everything it made").set_defaults(run=_down)
@@ -130,6 +131,10 @@ def _status(state: State, args: argparse.Namespace) -> int:
 
 
 def _logs(state: State, args: argparse.Namespace) -> int:
+    if args.instance_id:
+        lines = str(control.ask(state, "console", {"instance_id": args.instance_id})).splitlines()
+        print("\n".join(lines[-args.lines :]))
+        return 0
     try:
         lines = state.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError as error:

@@ -10,13 +10,13 @@ import logging
 import os
 import subprocess
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from lab.errors import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,13 @@ class Container:
     mounts: tuple[Mount, ...] = field(default=())
 
 
+class Running(NamedTuple):
+    """What a started container is, seen from outside."""
+
+    init_pid: int
+    console: Path
+
+
 class Engine:
     """Podman with the project's own storage.
 
@@ -81,7 +88,8 @@ class Engine:
             options += ["--env", f"{name}={value}"]
         for mount in container.mounts:
             options += ["--volume", f"{mount.source}:{mount.target}:{mount.options}"]
-        self.run("run", "--detach", *options, container.image)
+        # A terminal, because systemd writes its boot to the console only where there is one.
+        self.run("run", "--detach", "--tty", *options, container.image)
 
     def restart_stopped(self, name: str) -> None:
         """Boot a stopped container again."""
@@ -112,17 +120,17 @@ class Engine:
         """Run a command in a container as root and return its output."""
         return self.run("exec", name, *command)
 
-    def init_pid(self, name: str) -> int:
-        """Return the process id of a running container's init, 0 when it does not run."""
-        return int(self.run("container", "inspect", "--format", "{{.State.Pid}}", name))
+    def running(self, name: str) -> Running:
+        """Return the process id of a container's init (0: it does not run) and the file of its console."""
+        pid, path = self._inspect(name, "{{.State.Pid}} {{.HostConfig.LogConfig.Path}}").split(" ", 1)
+        return Running(int(pid), Path(path))
 
     def exit_code(self, name: str) -> int:
         """Return how a container's init ended: 128 + signal for one that was killed."""
-        return int(self.run("container", "inspect", "--format", "{{.State.ExitCode}}", name))
+        return int(self._inspect(name, "{{.State.ExitCode}}"))
 
-    def logs(self, name: str, lines: int) -> str:
-        """Return the last lines of a container's console."""
-        return self.run("logs", "--tail", str(lines), name)
+    def _inspect(self, name: str, template: str) -> str:
+        return self.run("container", "inspect", "--format", template, name).strip()
 
     def commit(self, name: str, image: str, *, pause: bool) -> None:
         """Make an image from a container's file system; bind mounts are not part of it."""

@@ -1,7 +1,8 @@
-"""EFS: one bindfs process for each file system, seen by every instance below /run/lab/efs.
+"""EFS: a bindfs process for each file system and each access point, seen by every instance below /run/lab/efs.
 
 The data lies on a tmpfs of its own, so that it can be made to be full. A separate process serves it, so that stopping
-the process hangs every access as a dead NFS server does. What `mount.efs` must know lies beside it as JSON.
+the process hangs every access as a dead NFS server does. An access point's process makes every file its user's, as EFS
+does. What `mount.efs` must know lies beside it as JSON.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class FileSystems:
         self._data = folder / "data"
         self._records = process_records
         self._jobs = jobs
-        self._served: dict[str, processes.Child] = {}
+        # File system id: the processes by the name of the folder that they serve, the file system's own first.
+        self._served: dict[str, dict[str, processes.Child]] = {}
         self._hung: set[str] = set()
         self._lock = threading.Lock()
 
@@ -67,8 +69,8 @@ class FileSystems:
     def served(self) -> dict[str, str]:
         """Return file system id: `available`, `hung` or `dead`."""
         states = {}
-        for file_system_id, child in sorted(self._served.items()):
-            dead = child.exit_status() is not None
+        for file_system_id, children in sorted(self._served.items()):
+            dead = any(child.exit_status() is not None for child in children.values())
             states[file_system_id] = "dead" if dead else "hung" if file_system_id in self._hung else "available"
         return states
 
@@ -85,8 +87,7 @@ class FileSystems:
     def reconcile(self, wanted: list[FileSystem]) -> None:
         """Start the work that serves what is wanted and removes what is deleted."""
         for view in wanted:
-            child = self._served.get(view.file_system_id)
-            if child is None or child.exit_status() is not None:
+            if not self._complete(view):
                 self._jobs.submit(f"file-system/{view.file_system_id}", lambda view=view: self._serve(view))  # type: ignore[misc]
             else:
                 self._describe(view)
@@ -100,7 +101,8 @@ class FileSystems:
         Raises:
             LabError: there is no such file system.
         """
-        self._child(file_system_id).signal(signal.SIGSTOP if hung else signal.SIGCONT)
+        for child in self._children(file_system_id).values():
+            child.signal(signal.SIGSTOP if hung else signal.SIGCONT)
         (self._hung.add if hung else self._hung.discard)(file_system_id)
 
     def fill(self, file_system_id: str, *, full: bool) -> None:
@@ -109,7 +111,7 @@ class FileSystems:
         Raises:
             LabError: there is no such file system.
         """
-        self._child(file_system_id)
+        self._children(file_system_id)
         size = f"{max(self.metered_bytes(file_system_id), _PAGE_BYTES)}" if full else "50%"
         _run("mount", "-o", f"remount,size={size}", str(self._data / file_system_id))
 
@@ -124,34 +126,67 @@ class FileSystems:
             raise LabError(f"Name the file system; these are served: {', '.join(ids) or 'none'}.")
         return ids[0]
 
-    def _child(self, file_system_id: str) -> processes.Child:
-        child = self._served.get(file_system_id)
-        if child is None:
-            raise LabError(f"No file system {file_system_id}; these are served: {', '.join(self._served) or 'none'}.")
-        return child
+    def _children(self, file_system_id: str) -> dict[str, processes.Child]:
+        children = self._served.get(file_system_id)
+        if children is None:
+            known = ", ".join(self._served) or "none"
+            raise LabError(f"No file system {file_system_id}; these are served: {known}.")
+        return children
+
+    def _complete(self, view: FileSystem) -> bool:
+        """Tell whether a living process serves the file system and each of its access points."""
+        children = self._served.get(view.file_system_id, {})
+        points = [point for point in view.access_points if not self._root(view, point).exists()]
+        if any(point.creation_permissions is not None for point in points):
+            return False
+        names = {view.file_system_id, *(point.access_point_id for point in self._enforced(view))}
+        return set(children) == names and all(child.exit_status() is None for child in children.values())
 
     def _serve(self, view: FileSystem) -> None:
-        data, shared = self._data / view.file_system_id, self.shared / view.file_system_id
+        data = self._data / view.file_system_id
         data.mkdir(exist_ok=True)
-        shared.mkdir(exist_ok=True)
         if not os.path.ismount(data):
             _run("mount", "-t", "tmpfs", "-o", "mode=0755", "checkop-lab-efs-data", str(data))
+        children = self._served.setdefault(view.file_system_id, {})
+        self._serve_folder(children, view.file_system_id, data, [])
+        for point in view.access_points:
+            self._make_root(view, point)
+        points = self._enforced(view)
+        for point in points:
+            user, group = f"--force-user={point.uid}", f"--force-group={point.gid}"
+            creation = [f"--create-for-user={point.uid}", f"--create-for-group={point.gid}"]
+            options = [user, group, *creation, "--chown-ignore", "--chgrp-ignore"]
+            self._serve_folder(children, point.access_point_id, self._root(view, point), options)
+        for name in set(children) - {view.file_system_id, *(point.access_point_id for point in points)}:
+            self._end(children, name)
+        self._describe(view)
+
+    def _serve_folder(self, children: dict[str, processes.Child], name: str, source: Path, options: list[str]) -> None:
+        """Serve a folder of the data as `<shared>/<name>`, unless a living process does."""
+        if name in children and children[name].exit_status() is None:
+            return
+        shared = self.shared / name
+        shared.mkdir(exist_ok=True)
         if _is_mounted(shared):
             _run("umount", "--lazy", str(shared))
-        command = [str(which("bindfs")), "-f", "--no-allow-other" if os.geteuid() else "-o", "allow_other"]
-        child = processes.spawn(self._records, f"efs-{view.file_system_id}", [*command, str(data), str(shared)])
-        self._served[view.file_system_id] = child
+        command = [str(which("bindfs")), "-f", "-o", "allow_other", *options, str(source), str(shared)]
+        child = children[name] = processes.spawn(self._records, f"efs-{name}", command)
         deadline = time.monotonic() + _START_SECONDS
         while not _is_mounted(shared):
             if child.exit_status() is not None or time.monotonic() > deadline:
-                raise LabError(f"bindfs does not serve {view.file_system_id} (status {child.exit_status()}).")
+                raise LabError(f"bindfs does not serve {name} (status {child.exit_status()}).")
             time.sleep(_POLL_SECONDS)
-        self._describe(view)
+
+    def _end(self, children: dict[str, processes.Child], name: str) -> None:
+        """Stop serving a folder. The unmount is lazy: an instance may still hold a file of it open."""
+        children[name].signal(signal.SIGCONT)
+        if _is_mounted(self.shared / name):
+            _run("umount", "--lazy", str(self.shared / name))
+        children.pop(name).stop()
+        (self.shared / name).rmdir()
 
     def _describe(self, view: FileSystem) -> None:
-        """Write what `mount.efs` asks of the EFS API, and make the root folders of access points as EFS does."""
-        for point in view.access_points:
-            self._make_root(view.file_system_id, point)
+        """Write what `mount.efs` asks of the EFS API."""
         facts = {
             "file_system_id": view.file_system_id,
             "mount_targets": [
@@ -170,8 +205,16 @@ class FileSystems:
             draft.write_text(text, encoding="utf-8")
             draft.replace(path)
 
-    def _make_root(self, file_system_id: str, point: AccessPoint) -> None:
-        root = self._data / file_system_id / point.path.strip("/")
+    def _root(self, view: FileSystem, point: AccessPoint) -> Path:
+        return self._data / view.file_system_id / point.path.strip("/")
+
+    def _enforced(self, view: FileSystem) -> list[AccessPoint]:
+        """Return the access points that enforce a user and whose root folder exists, so that they can be mounted."""
+        return [point for point in view.access_points if point.uid is not None and self._root(view, point).is_dir()]
+
+    def _make_root(self, view: FileSystem, point: AccessPoint) -> None:
+        """Make an access point's root folder when its CreationInfo says how; EFS does so at the first mount."""
+        root = self._root(view, point)
         if root.exists() or point.creation_permissions is None:
             return
         root.mkdir(parents=True)
@@ -179,16 +222,12 @@ class FileSystems:
         root.chmod(int(point.creation_permissions, 8))
 
     def _remove(self, file_system_id: str) -> None:
-        child = self._served[file_system_id]
         (self.shared / _API_FOLDER / f"{file_system_id}.json").unlink(missing_ok=True)
-        child.signal(signal.SIGCONT)
-        # A lazy unmount: an instance may still hold a file of it open.
-        if _is_mounted(self.shared / file_system_id):
-            _run("umount", "--lazy", str(self.shared / file_system_id))
-        child.stop()
+        children = self._served[file_system_id]
+        for name in list(children):
+            self._end(children, name)
         _run("umount", "--lazy", str(self._data / file_system_id))
         shutil.rmtree(self._data / file_system_id)
-        (self.shared / file_system_id).rmdir()
         self._served.pop(file_system_id)
         self._hung.discard(file_system_id)
 

@@ -39,6 +39,9 @@ def write(folder: Path, instance: Instance, environment: Mapping[str, str]) -> N
     (seed / "vendor-data").write_text("#cloud-config\n{}\n", encoding="utf-8")
     lines = [f"{name}={value}\n" for name, value in sorted(environment.items())]
     (folder / "environment").write_text("".join(lines), encoding="utf-8")
+    # Units do not read /etc/environment, and a client without the metadata address would ask this machine's network.
+    manager = f"[Manager]\nDefaultEnvironment={' '.join(line.strip() for line in lines)}\n"
+    (folder / "manager.conf").write_text(manager, encoding="utf-8")
 
 
 def write_hosts(folder: Path, instance: Instance, names: Mapping[str, str]) -> None:
@@ -70,6 +73,7 @@ def mounts(folder: Path, ca_file: Path, file_systems: Path) -> tuple[Mount, ...]
     return (
         Mount(folder / "seed", SEED_FOLDER),
         Mount(folder / "environment", "/etc/environment"),
+        Mount(folder / "manager.conf", "/run/systemd/system.conf.d/lab.conf"),
         Mount(folder / "hosts", "/etc/hosts"),
         Mount(ca_file, CA_FILE),
         Mount(file_systems, "/run/lab/efs", "rslave"),

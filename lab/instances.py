@@ -48,6 +48,7 @@ class Machine:
     view: Instance
     phase: Phase = "pending"
     init_pid: int = 0
+    console: Path | None = None
     paused: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -136,12 +137,14 @@ class Instances:
     def console(self, instance_id: str) -> str:
         """Return the last lines that an instance wrote to its console, empty for one that does not exist."""
         machine = self._machines.get(instance_id)
-        if machine is None or machine.phase == "pending":
+        if machine is None or machine.console is None:
             return ""
         try:
-            return self._engine.logs(machine.container, _CONSOLE_LINES)
-        except EngineError:
+            lines = machine.console.read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
             return ""
+        # Each line begins with a time, the stream and a mark (podman-run(1), k8s-file).
+        return "\n".join(line.split(" ", 3)[-1] for line in lines[-_CONSOLE_LINES:])
 
     def view(self, instance_id: str) -> Instance | None:
         """Return an instance's view while its machine can ask for metadata: not when it is cut off."""
@@ -197,7 +200,7 @@ class Instances:
                 machine = self._adopt(view)
             machine.view = view
             if machine.phase == "running":
-                first_boot.write_hosts(self._folder(machine), view, names)
+                self._write_hosts(machine, names)
             self._advance(machine)
         listed = {view.instance_id for view in wanted}
         for machine in self.machines():
@@ -213,6 +216,12 @@ class Instances:
         )
         self._machines[view.instance_id] = machine
         return machine
+
+    def _write_hosts(self, machine: Machine, names: Mapping[str, str]) -> None:
+        try:
+            first_boot.write_hosts(self._folder(machine), machine.view, names)
+        except FileNotFoundError:
+            log.debug("%s is being removed", machine.instance_id)
 
     def _advance(self, machine: Machine) -> None:
         work = self._next_step(machine)
@@ -290,10 +299,13 @@ class Instances:
         self._has_started(machine)
 
     def _has_started(self, machine: Machine) -> None:
-        pid = self._engine.init_pid(machine.container)
+        pid, machine.console = self._engine.running(machine.container)
         machine.init_pid, machine.paused, machine.phase = pid, False, "running"
         self._reboots.discard(machine.instance_id)
-        self._exits.watch(pid, lambda: self._init_ended(machine, pid))
+        if pid:
+            self._exits.watch(pid, lambda: self._init_ended(machine, pid))
+        else:
+            raise EngineError(f"{machine.instance_id} ended while it started.")
 
     def _init_ended(self, machine: Machine, pid: int) -> None:
         # A step of ours that ends the container holds the machine's lock and forgets the pid first.
@@ -304,7 +316,10 @@ class Instances:
             if machine.init_pid != pid:
                 return
             machine.init_pid = 0
-            code = self._engine.exit_code(machine.container)
+            try:
+                code = self._engine.exit_code(machine.container)
+            except EngineError:  # somebody removed the container
+                code = _EXIT_KILLED
             log.info("%s ended by itself with code %d", machine.instance_id, code)
             if code == _EXIT_REBOOT:
                 self._boot_again(machine)

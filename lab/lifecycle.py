@@ -14,7 +14,7 @@ from lab import cleanup, control, processes
 from lab.containers import PROJECT_ROOT
 from lab.errors import LabError
 from lab.host_image import build
-from lab.state import Lock, State, daemon_alive
+from lab.state import Lock, State, daemon_alive, daemon_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,9 +43,11 @@ def start(state: State, say: Callable[[str], None], *, wait: bool) -> None:
         state.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LabError(f"The state folder {state.root} cannot be made: {error.strerror}.") from error
-    starting = Lock(state.root.parent / f".{state.root.name}.starting")
+    starting = _starting(state)
     if not starting.acquire():
-        raise LabError(f"Another `lab up` is starting a lab in {state.root}: wait for it.")
+        raise LabError(
+            f"Another `lab up` (process {starting.holder()}) is starting a lab in {state.root}: wait for it."
+        )
     try:
         if cleanup.leftovers(state):
             removed = cleanup.remove_all(state)
@@ -64,6 +66,11 @@ def stop(state: State) -> list[str]:
     Raises:
         LabError: something resists; the sentence names it.
     """
+    starting = _starting(state)
+    if starting.held() and not daemon_alive(state):
+        raise LabError(
+            f"`lab up` (process {starting.holder()}) is starting a lab in {state.root}: interrupt it, or wait."
+        )
     if daemon_alive(state):
         _end_daemon(state)
         cleanup.remove_all(state)
@@ -72,6 +79,11 @@ def stop(state: State) -> list[str]:
         return [f"no lab runs in {state.root}"]
     removed = cleanup.remove_all(state)
     return [f"removed what a dead lab left behind: {', '.join(removed) or 'files only'}"]
+
+
+def _starting(state: State) -> Lock:
+    """Return the lock of whoever starts a lab; beside the folder, which a start may empty."""
+    return Lock(state.root.parent / f".{state.root.name}.starting")
 
 
 def _host_image(say: Callable[[str], None]) -> dict[str, str]:
@@ -136,23 +148,20 @@ def _kill(state: State, daemon: subprocess.Popen[str]) -> None:
 
 def _end_daemon(state: State) -> None:
     """Let the daemon end by itself; by force when it does not."""
-    pid = int((state.run() or {}).get("pid", 0))
+    pid = daemon_lock(state).holder()
     try:
         control.ask(state, "down")
     except LabError:
         # It hangs, or is only starting or ending: the signal below reaches it all the same.
-        if pid:
-            _signal(pid, signal.SIGTERM)
-    deadline = time.monotonic() + _END_SECONDS
-    while daemon_alive(state):
-        if time.monotonic() > deadline:
-            if not pid:
-                raise LabError(
-                    f"The lab in {state.root} does not end, and its process id is not known: end it by hand."
-                )
-            _signal(pid, signal.SIGKILL)
-            deadline += _END_SECONDS
-        time.sleep(_POLL_SECONDS)
+        _signal(pid, signal.SIGTERM)
+    for patience in (_END_SECONDS, _END_SECONDS):
+        deadline = time.monotonic() + patience
+        while daemon_alive(state) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        if not daemon_alive(state):
+            return
+        _signal(pid, signal.SIGKILL)
+    raise LabError(f"The lab in {state.root} (process {pid}) does not end, not even killed: it waits for the kernel.")
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

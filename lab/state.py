@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ SLOTS = 100
 _FIRST_OCTET = 100
 # Connections in this state listen: /proc/net/tcp, column `st` (include/net/tcp_states.h).
 _LISTEN = "0A"
+_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,19 @@ class Lock:
         self._path = path
         self._descriptor: int | None = None
 
-    def acquire(self) -> bool:
-        """Take the lock at once; False when another process has it."""
+    def acquire(self, patience: float = 0.5) -> bool:
+        """Take the lock; False when another process still has it after `patience` seconds.
+
+        A little patience is needed because `held` takes the lock for a moment to see whether it can.
+        """
+        deadline = time.monotonic() + patience
+        while not self._try():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_POLL_SECONDS)
+        return True
+
+    def _try(self) -> bool:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -108,7 +121,30 @@ class Lock:
             os.close(descriptor)
             return False
         self._descriptor = descriptor
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
         return True
+
+    def holder(self) -> int:
+        """Return the process id of whoever took the lock last, 0 when nobody ever did."""
+        try:
+            return int(self._path.read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def held(self) -> bool:
+        """Tell whether some process has the lock."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def release(self) -> None:
         """Give the lock back; harmless when it is not held."""
@@ -124,11 +160,7 @@ def daemon_lock(state: State) -> Lock:
 
 def daemon_alive(state: State) -> bool:
     """Tell whether a daemon serves this state folder."""
-    lock = daemon_lock(state)
-    if not state.root.exists() or not lock.acquire():
-        return state.root.exists()
-    lock.release()
-    return False
+    return state.root.exists() and daemon_lock(state).held()
 
 
 class Slot:
@@ -163,7 +195,7 @@ def take_slot(folder: Path | None = None, busy: set[int] | None = None) -> Slot:
         if _FIRST_OCTET + number in in_use:
             continue
         lock = Lock(locks / f"{number:02d}")
-        if lock.acquire():
+        if lock.acquire(patience=0):
             return Slot(number, lock)
     raise LabError(
         f"All {SLOTS} blocks of loopback addresses are in use: end a lab with `lab down` in its own checkout."
