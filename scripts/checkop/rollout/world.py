@@ -262,7 +262,11 @@ class World:
         self.clients.autoscaling.cancel_instance_refresh(AutoScalingGroupName=self._settings.fleet)
 
     def size(self, group: Group, version: int, minimum: int, desired: int, maximum: int) -> None:
-        """Give a group without instances its version and its size (UpdateAutoScalingGroup)."""
+        """Give a group without instances its version and its size (UpdateAutoScalingGroup).
+
+        Known peaks count once there is an image for them: the fleet's playbook makes an empty group whose scheduled
+        actions are suspended.
+        """
         self.clients.autoscaling.update_auto_scaling_group(
             AutoScalingGroupName=group.name,
             LaunchTemplate={"LaunchTemplateId": group.template_id, "Version": str(version)},
@@ -270,6 +274,11 @@ class World:
             DesiredCapacity=desired,
             MaxSize=maximum,
         )
+        scheduled = ["ScheduledActions"]
+        if minimum:
+            self.clients.autoscaling.resume_processes(AutoScalingGroupName=group.name, ScalingProcesses=scheduled)
+        else:
+            self.clients.autoscaling.suspend_processes(AutoScalingGroupName=group.name, ScalingProcesses=scheduled)
 
     def set_desired(self, group: Group, desired: int) -> None:
         """Give a group another size within its bounds (SetDesiredCapacity)."""
