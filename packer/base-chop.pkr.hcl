@@ -43,9 +43,19 @@ source "amazon-ebs" "base_chop" {
       "cidr-block"              = local.subnet.cidr
     }
   }
-  associate_public_ip_address           = true
-  security_group_ids                    = var.security_group_ids
-  temporary_security_group_source_cidrs = local.operator_cidrs
+  associate_public_ip_address = true
+
+  # The perimeter's group for hub and builders: ssh from the administrators only, and ChOp-Temp is within reach.
+  security_group_ids = var.security_group_ids
+  dynamic "security_group_filter" {
+    for_each = length(var.security_group_ids) == 0 ? ["filter"] : []
+    content {
+      filters = {
+        "tag:checkop:environment" = var.environment
+        "group-name"              = local.security_group
+      }
+    }
+  }
 
   # t3 is a Nitro type: the root device is mapped as /dev/sda1, and the guest sees /dev/nvme0n1.
   launch_block_device_mappings {

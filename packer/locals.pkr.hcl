@@ -9,7 +9,7 @@ locals {
 # An environment is production's folder, and over it a file of its own name.
 locals {
   facts = merge(concat(
-    [for name in ["account", "application", "fleet", "hosts", "hub", "image", "network", "perimeter"] :
+    [for name in ["account", "application", "fleet", "hosts", "hub", "image", "network"] :
       yamldecode(file("${local.production}/${name}.yml"))
     ],
     [for name in fileset(local.overrides, "${var.environment}.yml") : yamldecode(file("${local.overrides}/${name}"))]
@@ -17,14 +17,13 @@ locals {
 }
 
 locals {
-  image_prefix  = replace(local.facts.image_name_prefix, "{{ checkop_name_suffix }}", local.facts.checkop_name_suffix)
-  profile       = replace(local.facts.fleet_role_name, "{{ checkop_environment }}", var.environment)
-  source_ami_id = var.source_ami_id != "" ? var.source_ami_id : local.facts.image_source_id
-  version       = var.application_version != "" ? var.application_version : local.facts.application_version
-  stamp         = formatdate("YYYYMMDDhhmmss", timestamp())
-  subnet        = [for s in local.facts.network_subnets : s if s.tier == "public" && s.zone == local.facts.hub_zone][0]
-  # Fails where both are empty, rather than open the builder to everybody.
-  operator_cidrs = coalescelist(var.operator_cidrs, local.facts.perimeter_administrator_cidrs)
+  image_prefix   = replace(local.facts.image_name_prefix, "{{ checkop_name_suffix }}", local.facts.checkop_name_suffix)
+  profile        = replace(local.facts.fleet_role_name, "{{ checkop_environment }}", var.environment)
+  source_ami_id  = var.source_ami_id != "" ? var.source_ami_id : local.facts.image_source_id
+  version        = var.application_version != "" ? var.application_version : local.facts.application_version
+  stamp          = formatdate("YYYYMMDDhhmmss", timestamp())
+  subnet         = [for s in local.facts.network_subnets : s if s.tier == "public" && s.zone == local.facts.hub_zone][0]
+  security_group = "${replace(local.facts.network_name, "{{ checkop_name_suffix }}", local.facts.checkop_name_suffix)}-base"
 }
 
 locals {

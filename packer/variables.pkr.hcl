@@ -100,21 +100,10 @@ variable "run_id" {
   }
 }
 
-variable "operator_cidrs" {
-  type        = list(string)
-  default     = []
-  description = "Addresses that may reach the builder by ssh; empty: perimeter_administrator_cidrs of the inventory."
-
-  validation {
-    condition     = ! contains(var.operator_cidrs, "0.0.0.0/0")
-    error_message = "The builder is not opened to the whole internet: name your own address, for example 203.0.113.7/32."
-  }
-}
-
 variable "security_group_ids" {
   type        = list(string)
   default     = []
-  description = "Security groups of the builder; empty: a temporary one, open to operator_cidrs on port 22 only."
+  description = "Security groups of the builder; empty: the perimeter's own for hub and builders."
 }
 
 variable "instance_profile" {

@@ -33,8 +33,9 @@ class World:
         for subnet in values["network_subnets"]:
             made = self.ec2.create_subnet(VpcId=vpc, CidrBlock=subnet["cidr"], AvailabilityZone=subnet["zone"])
             self.tag(made["Subnet"]["SubnetId"], Name=subnet["name"], **{"checkop:tier": subnet["tier"]})
-        name = f"{values['network_name']}-app"
-        self.ec2.create_security_group(GroupName=name, Description="Fleet", VpcId=vpc)
+        for group in ("app", "base"):
+            name = f"{values['network_name']}-{group}"
+            self.ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)
         clients.iam.create_instance_profile(InstanceProfileName=values["fleet_role_name"])
         self.before = self.things()
 

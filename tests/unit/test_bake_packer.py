@@ -75,7 +75,6 @@ def test_the_template_is_in_packers_own_format(folder: str) -> None:
         ("bake_key=1", "64 hexadecimal"),
         ("run_id=a b", "letters, digits"),
         ("ssh_timeout=5", "followed by s, m or h"),
-        ('operator_cidrs=["0.0.0.0/0"]', "whole internet"),
     ],
 )
 def test_packer_refuses_a_bad_value(variable: str, message: str) -> None:
@@ -85,13 +84,8 @@ def test_packer_refuses_a_bad_value(variable: str, message: str) -> None:
 
 
 @needs_packer
-def test_production_without_an_address_of_the_operator_is_not_opened_to_everybody() -> None:
+def test_production_is_accepted_by_its_name() -> None:
     done = packer("validate", "-var-file=packer/production.pkrvars.hcl", "packer")
-    assert done.returncode != 0
-    assert "coalescelist" in done.stdout + done.stderr
-    done = packer(
-        "validate", "-var-file=packer/production.pkrvars.hcl", "-var", 'operator_cidrs=["203.0.113.7/32"]', "packer"
-    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -101,6 +95,7 @@ def test_the_template_reads_the_inventory_and_not_copies_of_it() -> None:
     assert 'local.image_name: "base-chop-1.4.0-' in told
     assert "10.20.1.0/24" in told
     assert 'local.profile: "checkop-rehearsal-fleet"' in told
+    assert 'local.security_group: "checkop-base"' in told
 
 
 def test_every_variable_is_described_and_those_with_a_form_are_validated() -> None:
@@ -161,12 +156,12 @@ def test_variables_reach_packer_and_lists_become_hcl(tmp_path: Path, monkeypatch
         f"else:\n    json.dump([sys.argv[1:], os.environ['TMPDIR']], open({str(tmp_path / 'out')!r}, 'w'))\n",
         monkeypatch,
     )
-    template.build({"environment": "rehearsal", "operator_cidrs": ["127.0.0.0/8"]})
+    template.build({"environment": "rehearsal", "security_group_ids": ["sg-1", "sg-2"]})
     arguments, folder = json.loads((tmp_path / "out").read_text(encoding="utf-8"))
     assert arguments[0] == "build"
     assert arguments[-1] == "packer"
     assert "environment=rehearsal" in arguments
-    assert 'operator_cidrs=["127.0.0.0/8"]' in arguments
+    assert 'security_group_ids=["sg-1", "sg-2"]' in arguments
     assert not Path(folder).exists()
 
 

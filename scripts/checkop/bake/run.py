@@ -121,9 +121,11 @@ class Bake:
             with self._timed("copy of the hub"):
                 source = hub.copy(ec2, values, self.run_id)
         vpc = lookup.vpc_id(ec2, values["network_name"], tags, check=False)
+        # The perimeter's group for hub and builders reaches ChOp-Temp; ours lets the operator in.
+        base = lookup.security_group_id(ec2, vpc, f"{values['network_name']}-base", check=False)
         group = leftovers.make_security_group(ec2, self.run_id, vpc, self.operator_cidrs, tags)
         with self._timed("packer"):
-            template.build(self.variables(source, bake_key.digest, group))
+            template.build(self.variables(source, bake_key.digest, [base, group]))
         image, record = template.artifact(self.run_id)
         passed = self._gate(image, group)
         with self._timed("publication"):
@@ -170,7 +172,7 @@ class Bake:
             self.say(line)
         return manifest.as_json(found)
 
-    def variables(self, source: str, digest: str, security_group: str) -> dict[str, str | list[str]]:
+    def variables(self, source: str, digest: str, security_groups: list[str]) -> dict[str, str | list[str]]:
         """Return the values of packer/variables.pkr.hcl for this bake."""
         given: dict[str, str | list[str]] = {
             "environment": self.request.environment,
@@ -180,8 +182,7 @@ class Bake:
             "git_revision": key.git_revision(REPOSITORY),
             "bake_key": digest,
             "run_id": self.run_id,
-            "security_group_ids": [security_group],
-            "operator_cidrs": self.operator_cidrs,
+            "security_group_ids": security_groups,
         }
         if self.request.archive:
             given |= {"application_archive": self.request.archive, "application_archive_sha256": self.request.sha256}
