@@ -163,7 +163,12 @@ def present_tags(current: Mapping[str, str], wanted: Mapping[str, str]) -> dict[
 
 
 def retry(
-    call: Callable[[], T], codes: Collection[str], *, seconds: float = 60, sleep: Callable[[float], None] = time.sleep
+    call: Callable[[], T],
+    codes: Collection[str],
+    *,
+    about: str = "",
+    seconds: float = 60,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> T:
     """Repeat a call while AWS has not yet heard of something made a moment ago (IAM is eventually consistent).
 
@@ -173,6 +178,9 @@ def retry(
         The call, without arguments.
     codes:
         Error codes that mean "not yet".
+    about:
+        Words that the error's message must hold as well, whatever its case and blanks; many codes mean more than one
+        thing.
     seconds:
         How long to try.
     sleep:
@@ -189,7 +197,13 @@ def retry(
         try:
             return call()
         except ClientError as error:
-            if error.response["Error"]["Code"] not in codes or time.monotonic() + pause > deadline:
+            told = error.response["Error"]
+            meant = _letters(about) in _letters(told.get("Message", ""))
+            if told["Code"] not in codes or not meant or time.monotonic() + pause > deadline:
                 raise
         sleep(pause)
         pause = min(pause * 2, 5)
+
+
+def _letters(text: str) -> str:
+    return "".join(text.split()).lower()

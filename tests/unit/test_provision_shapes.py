@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from botocore.exceptions import ClientError
 
 from checkop.provision.hosted_zone import Record, canonical, quote_text, record_set
 from checkop.provision.key_pair import key_material
 from checkop.provision.launch_template import Machine, settings_of, template_data
 from checkop.provision.security_groups import Rule
-from checkop.reconcile import Plan, missing_tags, render
+from checkop.reconcile import Plan, missing_tags, render, retry
 
 MACHINE = Machine(
     instance_type="t3.xlarge",
@@ -98,6 +101,7 @@ def test_rules_name_their_peer_as_the_api_wants_it(peer: str, key: str, entry: d
         key: [{**entry, "Description": "why"}],
     }
     assert "FromPort" not in Rule("-1", -1, -1, peer).permission()
+    assert Rule("icmp", 8, -1, peer).permission()["FromPort"] == 8
 
 
 def test_a_key_is_compared_without_its_comment() -> None:
@@ -133,3 +137,34 @@ def test_a_run_does_what_check_mode_told() -> None:
 def test_tags_of_others_are_left_alone() -> None:
     assert missing_tags({"cost": "1", "Name": "old"}, {"Name": "new", "x": "y"}) == {"Name": "new", "x": "y"}
     assert render(None) == ""
+
+
+def refused(code: str, message: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "RunInstances")
+
+
+def test_a_call_is_repeated_while_aws_has_not_heard_of_what_is_new() -> None:
+    answers: list[Any] = [refused("InvalidParameterValue", "Invalid IAM Instance Profile name"), "i-1"]
+
+    def call() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return str(answer)
+
+    assert retry(call, {"InvalidParameterValue"}, about="instance profile", sleep=lambda _: None) == "i-1"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [("InvalidParameterValue", "Value (t9.huge) is invalid"), ("UnauthorizedOperation", "instance profile")],
+)
+def test_another_refusal_is_told_at_once(code: str, message: str) -> None:
+    pauses: list[float] = []
+
+    def call() -> str:
+        raise refused(code, message)
+
+    with pytest.raises(ClientError):
+        retry(call, {"InvalidParameterValue"}, about="instance profile", sleep=pauses.append)
+    assert pauses == []

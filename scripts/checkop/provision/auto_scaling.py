@@ -125,7 +125,7 @@ class GroupReconciler:
         self.fleet = fleet
         self.name = fleet.name
 
-    def run(self, *, in_service: bool, template_version: str, profile_is_new: bool) -> None:
+    def run(self, *, in_service: bool, template_version: str) -> None:
         """Make it true.
 
         Parameters
@@ -135,12 +135,10 @@ class GroupReconciler:
         template_version:
             Number of the launch template version of a group made here; one that exists keeps its own, which is the
             rollouts' business.
-        profile_is_new:
-            The instance profile was made a moment ago, and Auto Scaling may not have heard of it.
         """
         group = find_group(self.autoscaling, self.name)
         if group is None:
-            self._create(template_version, in_service=in_service, patience=60 if profile_is_new else 0)
+            self._create(template_version, in_service=in_service)
             group = None if self.plan.check else find_group(self.autoscaling, self.name)
         else:
             self._update(group, in_service=in_service)
@@ -165,7 +163,7 @@ class GroupReconciler:
             "NewInstancesProtectedFromScaleIn": False,
         }
 
-    def _create(self, template_version: str, *, in_service: bool, patience: float) -> None:
+    def _create(self, template_version: str, *, in_service: bool) -> None:
         sizes = self.fleet.sizes if in_service else Sizes(0, 0, self.fleet.sizes.maximum)
         limits: dict[str, Any] = {"MinSize": sizes.minimum, "DesiredCapacity": sizes.desired, "MaxSize": sizes.maximum}
         settings = self._settings()
@@ -185,7 +183,8 @@ class GroupReconciler:
         self.plan.create(
             f"Auto Scaling group {self.name}",
             {**limits, **settings, "LaunchTemplate": template},
-            lambda: retry(make, {"ValidationError"}, seconds=patience),
+            # A new instance profile takes some seconds to be known to Auto Scaling.
+            lambda: retry(make, {"ValidationError"}, about="instance profile"),
         )
 
     def _update(self, group: AutoScalingGroupTypeDef, *, in_service: bool) -> None:

@@ -108,6 +108,5 @@ def ensure_fleet(clients: Clients, plan: Plan, params: dict[str, Any]) -> dict[s
     GroupReconciler(clients.autoscaling, plan, group).run(
         in_service=IN_SERVICE in published,
         template_version=str(template["DefaultVersionNumber"]) if template else "1",
-        profile_is_new=plan.changed,
     )
     return {"launch_template_id": template_id, "in_service": IN_SERVICE in published}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from checkop.provision.identity import ensure_role, trust_policy
 from checkop.reconcile import retry, tag_list, tag_map
+from checkop.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,9 +74,17 @@ def ensure_flow_logs(
     plan.create(
         f"Flow log {name}",
         {"log group": log_group, "traffic": "ALL"},
-        # The role is new: EC2 may not have heard of it.
-        lambda: retry(
-            lambda: clients.ec2.create_flow_logs(
+        lambda: _create(clients.ec2, vpc=vpc, name=name, log_group=log_group, role=role, tags=tags),
+    )
+
+
+def _create(ec2: EC2Client, *, vpc: str, name: str, log_group: str, role: str, tags: Mapping[str, str]) -> str:
+    made: list[str] = []
+
+    # A role made just now is not known to EC2 at once.
+    def attempt() -> tuple[bool, str]:
+        answer = retry(
+            lambda: ec2.create_flow_logs(
                 ResourceIds=[vpc],
                 ResourceType="VPC",
                 TrafficType="ALL",
@@ -84,10 +93,17 @@ def ensure_flow_logs(
                 DeliverLogsPermissionArn=role,
                 MaxAggregationInterval=AGGREGATION_SECONDS,
                 TagSpecifications=[{"ResourceType": "vpc-flow-log", "Tags": tag_list(tags, Name=name)}],
-            )["FlowLogIds"][0],
-            {"InvalidParameterValue", "InvalidParameter"},
-        ),
-    )
+            ),
+            {"InvalidParameter", "InvalidParameterValue"},
+            about="unable to assume",
+        )
+        made.extend(answer["FlowLogIds"])
+        # EC2 may also answer with success and a list of what failed.
+        failed = [entry["Error"].get("Message", "no reason given") for entry in answer.get("Unsuccessful", [])]
+        return not failed, "; ".join(failed)
+
+    wait_until(f"EC2 to accept flow log {name}", attempt, timeout_seconds=60)
+    return made[0]
 
 
 def remove_flow_logs(ec2: EC2Client, plan: Plan, vpc: str, tags: Mapping[str, str]) -> None:

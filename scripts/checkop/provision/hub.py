@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from checkop.reconcile import Plan
 
 ALIVE = ["pending", "running", "stopping", "stopped"]
-# A new instance profile takes some seconds to be known to EC2.
-PROFILE_NOT_YET_KNOWN = {"InvalidParameterValue"}
 
 
 class HubReconciler:
@@ -72,7 +70,9 @@ class HubReconciler:
         def launch() -> str:
             answer = retry(
                 lambda: self.ec2.run_instances(MinCount=1, MaxCount=1, TagSpecifications=tagging, **request),  # type: ignore[arg-type]
-                PROFILE_NOT_YET_KNOWN,
+                {"InvalidParameterValue"},
+                # A new instance profile takes some seconds to be known to EC2.
+                about="instance profile",
             )
             identifier = answer["Instances"][0]["InstanceId"]
             # An address can be given to a running instance only. 5 minutes.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # The mark of groups that came from `perimeter_security_groups`: one that left the data is removed again.
 GROUP_TAG = "checkop:security-group"
 EVERY_PROTOCOL = "-1"
+NO_PORT = -1
 # Where IpPermissions keeps each kind of peer: key, field, and what tells the kind apart.
 PEERS = (
     ("UserIdGroupPairs", "GroupId", "sg-"),
@@ -53,7 +54,8 @@ class Rule:
         """Give it in the shape of IpPermissions."""
         described: dict[str, str] = {"Description": description} if description else {}
         permission: dict[str, Any] = {"IpProtocol": self.protocol}
-        if self.protocol != EVERY_PROTOCOL:
+        # For ICMP the two are type and code, and -1 means every one.
+        if self.protocol in (*WITH_PORTS, "icmp", "icmpv6"):
             permission |= {"FromPort": self.low, "ToPort": self.high}
         for key, field, marker in PEERS:
             if marker in self.peer:
@@ -148,7 +150,7 @@ class SecurityGroupsReconciler:
     def _expand(self, rules: Iterable[GroupRule], ids: Mapping[str, str]) -> Iterable[tuple[Rule, str]]:
         for rule in rules:
             protocol = EVERY_PROTOCOL if rule.protocol == "all" else rule.protocol
-            low, high = (rule.ports.low, rule.ports.high) if rule.protocol in WITH_PORTS else (-1, -1)
+            low, high = (rule.ports.low, rule.ports.high) if rule.protocol in WITH_PORTS else (NO_PORT, NO_PORT)
             peers = self.administrators if rule.peer == ADMINISTRATORS else [ids.get(rule.peer, rule.peer)]
             for peer in peers:
                 yield Rule(protocol, low, high, peer), rule.description
@@ -207,7 +209,7 @@ def _read(group: SecurityGroupTypeDef | None, direction: Direction) -> Rules:
     rules = {}
     for permission in permissions:
         protocol = permission["IpProtocol"]
-        low, high = (permission["FromPort"], permission["ToPort"]) if protocol in WITH_PORTS else (-1, -1)
+        low, high = permission.get("FromPort", NO_PORT), permission.get("ToPort", NO_PORT)
         for key, field, _ in PEERS:
             for entry in permission.get(key, ()):
                 rules[Rule(protocol, low, high, entry[field])] = entry.get("Description", "")
