@@ -1,4 +1,4 @@
-"""Run molecule scenarios side by side: `python molecule/run.py [PART OF A NAME ...]`, all without a name.
+"""Run molecule scenarios side by side: `python -m tests.molecule [PART OF A NAME ...]`, all without a name.
 
 Molecule's own `--workers` serves collections only. Every scenario is one `molecule test` with a log of its own in
 build/molecule/; what comes before a failure is shown.
@@ -43,7 +43,9 @@ def run(scenario: str, command: str) -> Result:
     environment = {
         **os.environ,
         "PATH": f"{programs}:{os.environ.get('PATH', '')}",
+        # Its own state and container, apart from those that somebody works on by hand.
         "MOLECULE_EPHEMERAL_DIRECTORY": str(LOGS / scenario),
+        "CHECKOP_MOLECULE_SUFFIX": "-run",
         "NO_COLOR": "1",
         "PY_COLORS": "0",
     }
@@ -72,7 +74,7 @@ def cause(log: Path) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns 0 when every scenario passed, 1 when one failed, 2 when there is none."""
-    parser = argparse.ArgumentParser(prog="molecule/run.py", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="tests.molecule", description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", help="run the scenarios whose name contains one of these")
     parser.add_argument("--command", default="test", help="molecule's command (default: test)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once (default: cores)")
