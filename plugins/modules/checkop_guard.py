@@ -5,7 +5,8 @@ DOCUMENTATION = r"""
 module: checkop_guard
 short_description: Prove that AWS calls go to the account and endpoint of the inventory
 description:
-  - Compares E(AWS_ENDPOINT_URL) and STS GetCallerIdentity with the inventory, and fails with both values if they differ.
+  - Compares E(AWS_ENDPOINT_URL) and STS GetCallerIdentity with the inventory.
+  - Fails with both values if they differ.
   - Changes nothing.
 options:
   account_id: {description: The account id of the inventory, type: str, required: true}
@@ -27,8 +28,10 @@ caller: {description: ARN of the caller, type: str, returned: success}
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from checkop.aws import Clients, guard
+
+from checkop.aws import guard
 from checkop.errors import CheckopError
+from checkop.module import clients
 
 
 def main() -> None:
@@ -42,7 +45,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        caller = guard(Clients(module.params["region"]), module.params["account_id"], module.params["endpoint_url"])
+        caller = guard(clients(module.params["region"]), module.params["account_id"], module.params["endpoint_url"])
     except CheckopError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, caller=caller)
