@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from checkop.rollout import preferences, watch
 from checkop.rollout.colours import GreenWorld
-from checkop.rollout.watch import ALL, Act, Decision, bounded, paused, trouble
+from checkop.rollout.narrate import ALL, describe
+from checkop.rollout.watch import Act, Decision, bounded, paused, trouble
 
 if TYPE_CHECKING:
     from checkop.ledger import Entry, Result
@@ -150,7 +151,7 @@ def _home(  # noqa: PLR0917 - as `decide`
                 memory,
                 settings,
                 now,
-                f"blue comes to full strength: {watch.describe(observation, entry.template_version)}",
+                f"blue comes to full strength: {describe(observation, entry.template_version)}",
             )
         return Decision(Act.WEIGH, "blue takes the traffic again", percent=0)
     found = trouble(observation, entry, memory, settings, now)

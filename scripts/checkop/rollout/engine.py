@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from checkop.errors import CheckopError
 from checkop.rollout import checks, watch
+from checkop.rollout.narrate import ALL, held
 from checkop.rollout.watch import Act, Decision, Memory
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ class Roll:
     def _check(self, percent: int) -> None:
         memory = self.memory
         results = self.tools.ask()
-        complaint = checks.complaint(results, self.entry.application_version, all_new=percent >= watch.ALL)
+        complaint = checks.complaint(results, self.entry.application_version, all_new=percent >= ALL)
         if not complaint:
             memory.checked.add(percent)
             memory.check_failing_since = None
@@ -226,10 +227,11 @@ class Roll:
 
     def _mark(self, observation: Observation, decision: Decision) -> None:
         refresh = watch.ours(observation, self.entry, self.entry.template_version)
-        if decision.act is Act.WAIT and refresh is not None and watch.held(observation, refresh):
+        if decision.act is Act.WAIT and refresh is not None and held(observation, refresh):
             self._held += self.settings.poll_seconds
-        full = refresh is not None and refresh.percentage >= watch.ALL
-        if (full or (self.entry.first and observation.strong())) and "full" not in self._marks:
+        full = refresh is not None and refresh.percentage >= ALL
+        sized = self.entry.first and observation.group.desired > 0 and observation.strong()
+        if (full or sized) and "full" not in self._marks:
             self._marks["full"] = self.tools.clock.seconds()
 
     def _timings(self) -> dict[str, float]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from checkop.errors import CheckopError
 from checkop.rollout import preflight
 from checkop.rollout.begin import Outcome, find, take_lock
-from checkop.rollout.watch import describe
+from checkop.rollout.narrate import describe
 
 if TYPE_CHECKING:
     from checkop.rollout.begin import Found

@@ -9,7 +9,7 @@ from checkop import ledger as ledgers
 from checkop.errors import CheckopError
 from checkop.rollout import forecast, preflight
 from checkop.rollout.begin import Outcome, find, idle
-from checkop.rollout.watch import describe
+from checkop.rollout.narrate import describe
 
 if TYPE_CHECKING:
     from checkop.rollout.begin import Found

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from checkop.rollout.narrate import ALL, describe, held, moving, rebalancing, zones_remark
+
 if TYPE_CHECKING:
     from checkop.ledger import Entry, Result
     from checkop.rollout.model import Observation, Refresh
@@ -80,7 +82,6 @@ class Memory:
     share_since: float = 0.0
 
 
-ALL = 100
 # The longest delay that AWS allows at a checkpoint, 48 hours: it stands for "until the operator says so".
 MANUAL_DELAY_SECONDS = 172800
 
@@ -233,21 +234,17 @@ def _under_way(observation: Observation, entry: Entry, memory: Memory, settings:
             f"nothing has come forward for {idle:.0f} s (rollout_step_timeout_seconds): "
             f"{describe(observation, entry.template_version)}",
         )
-    if refresh.status == "Baking" or refresh.percentage >= ALL:
+    if refresh.percentage >= ALL:
         memory.full_since = now if memory.full_since is None else memory.full_since
-        return Decision(Act.WAIT, "all instances are new; Auto Scaling watches the alarms until the soak is over")
+        if refresh.status == "Baking" or not moving(observation):
+            return Decision(Act.WAIT, "all instances are new; Auto Scaling watches the alarms until the soak is over")
+        return Decision(Act.WAIT, f"all instances are new: {describe(observation, entry.template_version)}")
     if held(observation, refresh):
         return Decision(
             Act.WAIT,
             f"held at {refresh.percentage} % for {refresh.checkpoint_delay} s at most: time for alarms to ring",
         )
     return Decision(Act.WAIT, describe(observation, entry.template_version))
-
-
-def held(observation: Observation, refresh: Refresh) -> bool:
-    """Whether a refresh rests at a checkpoint: one is reached, and no instance comes or goes."""
-    moving = any(each.lifecycle_state.startswith(("Pending", "Terminating")) for each in observation.group.instances)
-    return bool(refresh.checkpoints) and refresh.checkpoints[0] <= refresh.percentage < ALL and not moving
 
 
 def paused(point: str, onward: Act, memory: Memory, settings: Settings, now: float, *, percent: int = 0) -> Decision:
@@ -281,7 +278,7 @@ def _replaced(observation: Observation, entry: Entry, memory: Memory, settings: 
             )
         return Decision(Act.WAIT, describe(observation, entry.template_version))
     if _lopsided(observation, memory, settings, now):
-        return Decision(Act.WAIT, _rebalancing(observation))
+        return Decision(Act.WAIT, rebalancing(observation))
     memory.full_since = now if memory.full_since is None else memory.full_since
     left = settings.soak_seconds - (now - memory.full_since)
     if left > 0 and entry.operation == "rollout":
@@ -292,7 +289,7 @@ def _replaced(observation: Observation, entry: Entry, memory: Memory, settings: 
     if memory.check_failing_since is not None or ALL + 1 not in memory.checked:
         return Decision(Act.CHECK, "the last check before it counts as good", percent=ALL + 1)
     return Decision(
-        Act.FINISH, f"{observation.group.desired} instances healthy{_remark(observation)}", result="succeeded"
+        Act.FINISH, f"{observation.group.desired} instances healthy{zones_remark(observation)}", result="succeeded"
     )
 
 
@@ -308,16 +305,6 @@ def _lopsided(observation: Observation, memory: Memory, settings: Settings, now:
         return False
     memory.lopsided_since = now if memory.lopsided_since is None else memory.lopsided_since
     return now - memory.lopsided_since < settings.step_timeout_seconds
-
-
-def _rebalancing(observation: Observation) -> str:
-    zones = ", ".join(observation.empty_zones())
-    return f"all are healthy, but {zones} has none: waiting for Auto Scaling to balance the zones"
-
-
-def _remark(observation: Observation) -> str:
-    empty = observation.empty_zones()
-    return f", but none in {', '.join(empty)}: see docs/when-it-goes-wrong.md" if empty else " over every zone"
 
 
 def _ending(refresh: Refresh, memory: Memory, settings: Settings, now: float) -> Decision:
@@ -336,7 +323,7 @@ def _back(observation: Observation, reason: str, memory: Memory, settings: Setti
     """The old release is what the group holds again: wait for full strength."""
     if observation.full():
         if _lopsided(observation, memory, settings, now):
-            return Decision(Act.WAIT, _rebalancing(observation))
+            return Decision(Act.WAIT, rebalancing(observation))
         return Decision(Act.FINISH, reason, result="rolled_back")
     counts = ", ".join(f"{count} in {zone}" for zone, count in sorted(observation.healthy_by_zone().items()))
     return bounded(memory, settings, now, f"the release before it comes to full strength (healthy: {counts})")
@@ -366,27 +353,3 @@ def _returning(observation: Observation, entry: Entry, memory: Memory, settings:
     return Decision(
         Act.FINISH, f"{entry.returning}; and the way back ended {back.status}: {back.reason}", result="failed"
     )
-
-
-def describe(observation: Observation, version: int | None) -> str:
-    """Say what the fleet is waiting for, in a line; with a launch template version, how many instances have it."""
-    group = observation.group
-    states = {target.instance_id: target for target in observation.targets}
-    waits: list[str] = []
-    for each in sorted(group.instances, key=lambda item: item.instance_id):
-        target = states.get(each.instance_id)
-        name = f"{each.instance_id} in {each.zone}"
-        if each.lifecycle_state.startswith("Pending"):
-            waits.append(f"{name} boots")
-        elif each.lifecycle_state.startswith("Terminating"):
-            draining = target is not None and target.state == "draining"
-            waits.append(f"{name} {'finishes open requests' if draining else 'ends'}")
-        elif each.in_service and target is not None and target.state != "healthy":
-            waits.append(
-                f"{name} is {target.state} behind the balancer{f' ({target.reason})' if target.reason else ''}"
-            )
-    good = observation.healthy_ids()
-    new = sum(1 for each in group.instances if each.template_version == version and each.instance_id in good)
-    healthy = sum(observation.healthy_by_zone().values())
-    head = f"{healthy} of {group.desired} healthy" + (f", {new} of them new" if version is not None else "")
-    return f"{head}; waiting: {'; '.join(waits)}" if waits else f"{head}; waiting for Auto Scaling's next step"

@@ -1,0 +1,55 @@
+"""What a fleet is doing, in words for the operator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from checkop.rollout.model import Observation, Refresh
+
+ALL = 100
+
+
+def describe(observation: Observation, version: int | None) -> str:
+    """Say what the fleet is waiting for, in a line; with a launch template version, how many instances have it."""
+    group = observation.group
+    states = {target.instance_id: target for target in observation.targets}
+    waits: list[str] = []
+    for each in sorted(group.instances, key=lambda item: item.instance_id):
+        target = states.get(each.instance_id)
+        name = f"{each.instance_id} in {each.zone}"
+        if each.lifecycle_state.startswith("Pending"):
+            waits.append(f"{name} boots")
+        elif each.lifecycle_state.startswith("Terminating"):
+            draining = target is not None and target.state == "draining"
+            waits.append(f"{name} {'finishes open requests' if draining else 'ends'}")
+        elif each.in_service and target is not None and target.state != "healthy":
+            waits.append(
+                f"{name} is {target.state} behind the balancer{f' ({target.reason})' if target.reason else ''}"
+            )
+    good = observation.healthy_ids()
+    new = sum(1 for each in group.instances if each.template_version == version and each.instance_id in good)
+    healthy = sum(observation.healthy_by_zone().values())
+    head = f"{healthy} of {group.desired} healthy" + (f", {new} of them new" if version is not None else "")
+    return f"{head}; waiting: {'; '.join(waits)}" if waits else f"{head}; waiting for Auto Scaling's next step"
+
+
+def held(observation: Observation, refresh: Refresh) -> bool:
+    """Whether a refresh rests at a checkpoint: one is reached, and no instance comes or goes."""
+    reached = bool(refresh.checkpoints) and refresh.checkpoints[0] <= refresh.percentage < ALL
+    return reached and not moving(observation)
+
+
+def moving(observation: Observation) -> bool:
+    """Whether an instance comes or goes."""
+    return any(each.lifecycle_state.startswith(("Pending", "Terminating")) for each in observation.group.instances)
+
+
+def rebalancing(observation: Observation) -> str:
+    zones = ", ".join(observation.empty_zones())
+    return f"all are healthy, but {zones} has none: waiting for Auto Scaling to balance the zones"
+
+
+def zones_remark(observation: Observation) -> str:
+    empty = observation.empty_zones()
+    return f", but none in {', '.join(empty)}: see docs/when-it-goes-wrong.md" if empty else " over every zone"
