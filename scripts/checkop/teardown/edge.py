@@ -107,7 +107,8 @@ def find_buckets(clients: Clients, scope: Scope) -> list[Item]:
 
 
 def remove_bucket(clients: Clients, _scope: Scope, item: Item) -> None:
-    """Delete all versions of all objects of a bucket, then the bucket."""
+    """Delete all versions of all objects of a bucket, then the bucket; its policy goes first, lest it deny that."""
+    clients.s3.delete_bucket_policy(Bucket=item.id)
     for page in clients.s3.get_paginator("list_object_versions").paginate(Bucket=item.id):
         objects: list[Any] = [
             {"Key": version["Key"], "VersionId": version["VersionId"]}

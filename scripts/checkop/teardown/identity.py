@@ -59,8 +59,9 @@ def remove_role(clients: Clients, _scope: Scope, item: Item) -> None:
 
 def find_groups(clients: Clients, scope: Scope) -> list[Item]:
     """IAM groups, by their path: they take no tags."""
-    pages = clients.iam.get_paginator("list_groups").paginate(PathPrefix=group_path(scope.environment))
-    return [Item(group["GroupName"]) for page in pages for group in page["Groups"]]
+    path = group_path(scope.environment)
+    pages = clients.iam.get_paginator("list_groups").paginate(PathPrefix=path)
+    return [Item(group["GroupName"]) for page in pages for group in page["Groups"] if group["Path"] == path]
 
 
 def remove_group(clients: Clients, _scope: Scope, item: Item) -> None:
