@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+from pathlib import Path
+
 UNIT = r"'srv-chop\x2dtemp.mount'"
 
 
@@ -34,3 +39,35 @@ def test_expiry_only_looks(host):
 
 def test_efs_utils_is_not_needed(host):
     assert host.run("rpm -q amazon-efs-utils").rc == 1
+
+
+def test_a_failed_mount_is_tried_again(host, eventually):
+    api = "/run/lab/efs/.api/fs-0123456789abcdef0.json"
+    host.check_output(f"systemctl stop {UNIT} && mv {api} {api}.away")
+    try:
+        assert host.run(f"systemctl start {UNIT}").rc == 1
+    finally:
+        host.check_output(f"mv {api}.away {api}")
+    eventually("the mount comes back by itself", lambda: host.run("checkop-host mount-check").rc == 0)
+
+
+def test_a_mount_that_was_stopped_by_hand_stays_away(host):
+    host.check_output(f"systemctl stop {UNIT} && systemctl start checkop-storage-retry.service")
+    try:
+        assert host.run("checkop-host mount-check").rc == 1
+    finally:
+        host.check_output(f"systemctl start {UNIT}")
+
+
+def test_an_unknown_file_system_is_refused_and_nothing_changes(host):
+    look = "cat /etc/fstab /etc/checkop/conf.d/storage.json /proc/self/mounts | grep -v ^overlay"
+    before = host.check_output(look)
+    wrong = json.dumps({"efs_mount_file_system_id": "fs-00000000000000000"})
+    playbook = Path(__file__).resolve().parents[1] / "converge.yml"
+    command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "--extra-vars", wrong, str(playbook)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode != 0
+    said = " ".join((ended.stdout + ended.stderr).split())
+    assert "fs-00000000000000000.efs.eu-west-1.amazonaws.com:/ cannot be mounted on" in said
+    assert "Nothing was changed. Check efs_mount_file_system_id" in said
+    assert host.check_output(look) == before
