@@ -5,8 +5,8 @@ DOCUMENTATION = r"""
 module: checkop_validate
 short_description: Refuse inventory data that cannot work, before the first call to AWS
 description:
-  - Checks names, values and how they fit together; each finding names variable, what was found, what is allowed, and
-    the mend. Changes nothing and sends nothing.
+  - Compares E(AWS_ENDPOINT_URL) with the inventory, then checks names, values and how they fit together.
+  - Each finding names variable, what was found, what is allowed, and the mend. Changes nothing and sends nothing.
 options:
   variables: {description: Variable name to value, type: dict, required: true}
 author: [CheckOP operations]
@@ -22,6 +22,8 @@ RETURN = r""" # """
 
 from ansible.module_utils.basic import AnsibleModule
 
+from checkop.aws import require_endpoint
+from checkop.errors import CheckopError
 from checkop.validate import report, validate
 
 
@@ -31,7 +33,13 @@ def main() -> None:
         argument_spec={"variables": {"type": "dict", "required": True}},
         supports_check_mode=True,
     )
-    findings = validate(module.params["variables"])
+    variables = module.params["variables"]
+    try:
+        # First, because without the rehearsal's environment half of its inventory is empty.
+        require_endpoint(str(variables.get("aws_endpoint_url", "")))
+    except CheckopError as error:
+        module.fail_json(msg=str(error))
+    findings = validate(variables)
     if findings:
         module.fail_json(msg=report(findings))
     module.exit_json(changed=False)

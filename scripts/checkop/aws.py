@@ -135,6 +135,39 @@ class Clients:
         return self._client("sts")  # type: ignore[return-value]
 
 
+def require_endpoint(endpoint_url: str, environment: Mapping[str, str] | None = None) -> None:
+    """Prove that AWS clients would talk to the endpoint which the inventory names; nothing is sent.
+
+    Parameters
+    ----------
+    endpoint_url:
+        The inventory's ``aws_endpoint_url``; empty for AWS itself.
+    environment:
+        The process environment; by default the real one.
+
+    Raises
+    ------
+    CheckopError
+        They would talk to another; the message has both.
+    """
+    environment = os.environ if environment is None else environment
+    overridden = {
+        name: value
+        for name, value in environment.items()
+        if name == "AWS_ENDPOINT_URL" or name.startswith("AWS_ENDPOINT_URL_")
+    }
+    actual = overridden.pop("AWS_ENDPOINT_URL", "")
+    if actual.rstrip("/") != endpoint_url.rstrip("/") or overridden:
+        found = actual or "not set (AWS itself)"
+        if overridden:
+            found += " and " + ", ".join(sorted(overridden)) + " besides"
+        raise CheckopError(
+            f"AWS_ENDPOINT_URL is {found}, but the inventory's aws_endpoint_url is "
+            f"{endpoint_url or 'empty (AWS itself)'}. Name the inventory you mean with -i, and for a rehearsal "
+            'load the lab\'s environment with: eval "$(lab env)".'
+        )
+
+
 def guard(clients: Clients, account_id: str, endpoint_url: str, environment: Mapping[str, str] | None = None) -> str:
     """Prove that calls go to the account and the endpoint which the inventory names.
 
@@ -162,27 +195,12 @@ def guard(clients: Clients, account_id: str, endpoint_url: str, environment: Map
     CheckopError
         Account or endpoint differ from the inventory, or no caller could be found; the message has both values.
     """
-    environment = os.environ if environment is None else environment
     if len(account_id) != 12 or not account_id.isdigit():  # noqa: PLR2004 - an account id has twelve digits
         raise CheckopError(
             f"aws_account_id is {account_id!r}, but an AWS account id has twelve digits. Set it in "
             "group_vars/all/account.yml of the inventory in use."
         )
-    overridden = {
-        name: value
-        for name, value in environment.items()
-        if name == "AWS_ENDPOINT_URL" or name.startswith("AWS_ENDPOINT_URL_")
-    }
-    actual = overridden.pop("AWS_ENDPOINT_URL", "")
-    if actual.rstrip("/") != endpoint_url.rstrip("/") or overridden:
-        found = actual or "not set (AWS itself)"
-        if overridden:
-            found += " and " + ", ".join(sorted(overridden)) + " besides"
-        raise CheckopError(
-            f"AWS_ENDPOINT_URL is {found}, but the inventory's aws_endpoint_url is "
-            f"{endpoint_url or 'empty (AWS itself)'}. Name the inventory you mean with -i, and for a rehearsal "
-            'load the lab\'s environment with: eval "$(lab env)".'
-        )
+    require_endpoint(endpoint_url, environment)
     try:
         caller = clients.sts.get_caller_identity()
     except (BotoCoreError, ClientError) as error:

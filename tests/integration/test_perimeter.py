@@ -209,3 +209,13 @@ def test_bad_data_is_refused_before_the_first_call(
     assert "nothing was sent to AWS" in refusal
     for word in words:
         assert word in refusal
+
+
+def test_without_the_rehearsals_endpoint_nothing_is_done(environment: Any) -> None:
+    # Only the static inventory: the dynamic one would ask AWS itself.
+    run = environment.run(
+        "network", inventory="inventory/rehearsal/localhost.yml", environment={"AWS_ENDPOINT_URL": ""}
+    )
+    assert run.failed == 1
+    assert "AWS_ENDPOINT_URL is not set (AWS itself), but the inventory's aws_endpoint_url is" in run.output
+    assert "load the lab's environment" in run.output
