@@ -7,16 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Service:
-    """A systemd service. `lasting` ones keep running; the others do their work at boot and may end."""
+    """A systemd service. `lasting` ones keep running; the others do their work at boot and may end.
+
+    A `conditional` one may also be ruled out by a condition of the vendor's own unit (``ConditionResult=no``).
+    """
 
     name: str
     lasting: bool = True
+    conditional: bool = False
 
 
 SERVICES = (
     Service("sshd"),
     Service("chronyd"),
-    Service("auditd"),
+    # The kernel has one audit log: the unit leaves it alone in a container, and where audit=0 switches it off.
+    Service("auditd", conditional=True),
     Service("rsyslog"),
     Service("nginx"),
     Service("checkop"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from checkop.bake.clones import Clone, each
-from checkop.bake.expectations import SERVICES
+from checkop.bake.expectations import SERVICES, Service
 from checkop.errors import CheckopError
 from checkop.waiting import wait_until
 
@@ -87,18 +87,22 @@ class Gates:
     def services(self) -> str:
         """Every service of the image runs, or has done its work at boot."""
         names = " ".join(f"{service.name}.service" for service in SERVICES)
-        wanted = {
-            f"{service.name}.service": {"active"} if service.lasting else {"active", "inactive"} for service in SERVICES
-        }
 
         def ask(clone: Clone) -> str:
             def look() -> tuple[bool, str]:
-                states = dict(zip(wanted, clone.attempt(f"systemctl is-active {names}").stdout.split(), strict=False))
-                bad = {name: states.get(name, "unknown") for name in wanted if states.get(name) not in wanted[name]}
+                shown = clone.attempt(f"systemctl show --property=ActiveState,ConditionResult {names}").stdout
+                states = [dict(line.split("=", 1) for line in unit.split("\n")) for unit in shown.strip().split("\n\n")]
+                if len(states) != len(SERVICES):
+                    return False, shown.strip()[-300:] or "no answer of systemd"
+                bad = {
+                    s.name: state["ActiveState"]
+                    for s, state in zip(SERVICES, states, strict=True)
+                    if not runs(s, state)
+                }
                 return not bad, ", ".join(f"{name} {state}" for name, state in bad.items())
 
             self._wait(f"the services of {clone.instance_id}", look)
-            return str(len(wanted))
+            return str(len(SERVICES))
 
         return f"{each(self.clones, ask)[0]} services on each"
 
@@ -194,6 +198,22 @@ class Gates:
 
     def _wait(self, what: str, look: Callable[[], tuple[bool, str]]) -> None:
         wait_until(what, look, timeout_seconds=self.timeout_seconds, interval_seconds=2)
+
+
+def runs(service: Service, properties: Mapping[str, str]) -> bool:
+    """Say whether a service is as it has to be.
+
+    Parameters
+    ----------
+    service:
+        What is expected of it.
+    properties:
+        ``ActiveState`` and ``ConditionResult`` as systemctl(1) shows them.
+    """
+    state = properties["ActiveState"]
+    if service.conditional and state == "inactive" and properties["ConditionResult"] == "no":
+        return True
+    return state == "active" or (not service.lasting and state == "inactive")
 
 
 def ask_all(gates: Gates, say: Callable[[str], None]) -> list[Passed]:
