@@ -28,12 +28,13 @@ build {
 
   # Last, because no new connection is possible once the host keys are gone.
   provisioner "ansible" {
-    playbook_file      = "playbooks/seal.yml"
-    use_proxy          = false
-    user               = local.facts.image_ssh_username
-    groups             = ["builder"]
-    extra_arguments    = ["-i", "inventory/${var.environment}/localhost.yml", "--extra-vars", local.application]
-    ansible_env_vars   = ["ANSIBLE_CONFIG=${path.cwd}/ansible.cfg", "ANSIBLE_HOST_KEY_CHECKING=False"]
+    playbook_file   = "playbooks/seal.yml"
+    use_proxy       = false
+    user            = local.facts.image_ssh_username
+    groups          = ["builder"]
+    extra_arguments = ["-i", "inventory/${var.environment}/localhost.yml", "--extra-vars", local.application]
+    # Below /run, which is no part of an image: the seal removes Ansible's usual place while it is in use.
+    ansible_env_vars   = ["ANSIBLE_CONFIG=${path.cwd}/ansible.cfg", "ANSIBLE_HOST_KEY_CHECKING=False", "ANSIBLE_REMOTE_TMP=/run/checkop-seal"]
     skip_version_check = true
   }
 

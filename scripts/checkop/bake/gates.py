@@ -232,5 +232,5 @@ def ask_all(gates: Gates, say: Callable[[str], None]) -> list[Passed]:
         except CheckopError as error:
             raise CheckopError(f"The image did not pass the gate '{name}': {error}") from error
         passed.append(Passed(name, seen, round(time.monotonic() - began, 2)))
-        say(f"gate passed: {name} ({seen})")
+        say(f"gate passed: {name} ({seen}, {passed[-1].seconds:.1f} s)")
     return passed

@@ -40,6 +40,29 @@ def find_image(ec2: EC2Client, image_id: str) -> ImageTypeDef:
     return found[0]
 
 
+def own_image(ec2: EC2Client, image_id: str, environment: str) -> ImageTypeDef:
+    """Read one AMI of this environment.
+
+    Raises
+    ------
+    CheckopError
+        It does not exist, or is another environment's.
+    """
+    image = find_image(ec2, image_id)
+    current = tag_map(image.get("Tags"))
+    if current.get(ENVIRONMENT_TAG) != environment:
+        raise CheckopError(
+            f"Image {image_id} is of environment {current.get(ENVIRONMENT_TAG, 'none')!r}, and this inventory "
+            f"describes {environment!r}. Name the inventory you mean with -i."
+        )
+    return image
+
+
+def version_of(ec2: EC2Client, image_id: str) -> str:
+    """Return the application version that an image's tags name, or empty."""
+    return tag_map(find_image(ec2, image_id).get("Tags")).get("checkop:application-version", "")
+
+
 def snapshots_of(image: ImageTypeDef) -> list[str]:
     """Return the ids of an image's snapshots."""
     devices: list[Any] = list(image.get("BlockDeviceMappings", []))
@@ -103,14 +126,8 @@ def publish(
     CheckopError
         The image does not exist, is another environment's, or was recalled.
     """
-    image = find_image(ec2, image_id)
+    image = own_image(ec2, image_id, tags[ENVIRONMENT_TAG])
     current = tag_map(image.get("Tags"))
-    environment = tags[ENVIRONMENT_TAG]
-    if current.get(ENVIRONMENT_TAG) != environment:
-        raise CheckopError(
-            f"Image {image_id} is of environment {current.get(ENVIRONMENT_TAG, 'none')!r}, and this inventory "
-            f"describes {environment!r}. Name the inventory you mean with -i."
-        )
     if RECALLED_TAG in current:
         raise CheckopError(
             f"Image {image_id} was recalled ({current[RECALLED_TAG]}); it is not published. Bake a new one, or lift "

@@ -114,6 +114,25 @@ class Bake:
                 self.say(f"removed: {', '.join(removed) or 'nothing was left'}")
         return outcome
 
+    def verify(self, image: str) -> Outcome:
+        """Pass an image that a plain ``packer build`` made through the gates, and publish it.
+
+        Raises
+        ------
+        CheckopError
+            It is not this environment's, or a gate was not passed; the image itself stays as it is.
+        """
+        ec2, values = self.clients.ec2, self.values
+        publication.own_image(ec2, image, values["checkop_environment"])
+        vpc = lookup.vpc_id(ec2, values["network_name"], values["aws_tags"], check=False)
+        try:
+            group = leftovers.make_security_group(ec2, self.run_id, vpc, self.operator_cidrs, values["aws_tags"])
+            passed = self._gate(image, group)
+            publication.publish(ec2, self.clients.ssm, values["ssm_prefix"], image, values["aws_tags"])
+        finally:
+            leftovers.clear(ec2, self.run_id, keep_image=True)
+        return Outcome(image, "none", gates=passed, timings=self.timings)
+
     def _make(self, source: str, bake_key: key.Key) -> Outcome:
         ec2, values = self.clients.ec2, self.values
         tags: Mapping[str, str] = values["aws_tags"]

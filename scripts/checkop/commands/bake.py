@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from checkop import inventory
 from checkop.aws import Clients, guard
+from checkop.bake import publication
 from checkop.bake import request as requests
 from checkop.bake.run import Bake, Outcome
 
@@ -38,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--source-ami", default="", help="AMI to start from instead of the inventory's")
     parser.add_argument("--operator-cidr", action="append", default=[], help="address that may reach the builder")
+    parser.add_argument("--verify", default="", metavar="AMI", help="bake nothing: pass this image through the gates")
     parser.add_argument("--force", action="store_true", help="bake even if a verified image has the same key")
     parser.add_argument("--dry-run", action="store_true", help="tell what would be baked, and change nothing")
     parser.add_argument("--json", action="store_true", help="for machines")
@@ -46,23 +48,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Bake."""
     values = inventory.load(args.inventory)
-    request = requests.make(
-        args.inventory,
-        values,
-        version=args.version,
-        archive=args.archive,
-        sha256=args.sha256,
-        origin=args.origin,
-        source_ami_id=args.source_ami,
-        force=args.force,
-    )
     clients = Clients(values["aws_region"])
-    guard(clients, values["aws_account_id"], values["aws_endpoint_url"])
+    if args.verify:
+        guard(clients, values["aws_account_id"], values["aws_endpoint_url"])
+        request = requests.Request(args.inventory, publication.version_of(clients.ec2, args.verify))
+    else:
+        request = requests.make(
+            args.inventory,
+            values,
+            version=args.version,
+            archive=args.archive,
+            sha256=args.sha256,
+            origin=args.origin,
+            source_ami_id=args.source_ami,
+            force=args.force,
+        )
+        guard(clients, values["aws_account_id"], values["aws_endpoint_url"])
     bake = Bake(clients, values, request, args.operator_cidr or values["perimeter_administrator_cidrs"], say)
-    if args.dry_run:
+    if args.dry_run and not args.verify:
         return _dry_run(bake, as_json=args.json)
     with termination_is_an_interrupt():
-        outcome = bake.run()
+        outcome = bake.verify(args.verify) if args.verify else bake.run()
     _print(outcome, as_json=args.json)
     return 0
 
