@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkop.database import secret
-from checkop.database.instance import Instance, changeable_attributes, creation, fixed_attributes, modification
+from checkop.database.instance import (
+    Instance,
+    await_usable,
+    changeable_attributes,
+    creation,
+    fixed_attributes,
+    modification,
+)
+from checkop.errors import CheckopError
 
 TAGS = {"checkop:environment": "production", "checkop:managed-by": "checkop-environment"}
 WANTED = Instance(
@@ -144,6 +152,28 @@ def test_after_a_failover_the_zone_is_no_difference() -> None:
 def test_a_standby_leaves_the_zone_to_rds() -> None:
     assert creation(WANTED, "secret")["AvailabilityZone"] == "us-east-1a"
     assert "AvailabilityZone" not in creation(dataclasses.replace(WANTED, multi_az=True), "secret")
+
+
+class StuckRds:
+    """An RDS client whose one instance is in a given state."""
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+
+    def describe_db_instances(self, **_: str) -> dict[str, Any]:
+        return {"DBInstances": [{"DBInstanceStatus": self.status, "Endpoint": {"Address": "db"}}]}
+
+
+@pytest.mark.parametrize("status", ["stopped", "failed", "storage-full", "incompatible-network"])
+def test_a_state_that_no_waiting_ends_is_not_waited_for(status: str) -> None:
+    with pytest.raises(CheckopError, match=f"RDS instance dbprogressus is {status}, and waiting will not change that"):
+        await_usable(StuckRds(status), "dbprogressus", 3600)  # type: ignore[arg-type]
+
+
+def test_a_change_under_way_is_waited_for_within_bounds() -> None:
+    with pytest.raises(CheckopError, match=r"Waited 0 s for RDS instance dbprogressus .*last seen: modifying"):
+        await_usable(StuckRds("modifying"), "dbprogressus", 0)  # type: ignore[arg-type]
+    await_usable(StuckRds("available"), "dbprogressus", 0)  # type: ignore[arg-type]
 
 
 def test_passwords_are_long_random_and_without_signs_that_rds_refuses() -> None:

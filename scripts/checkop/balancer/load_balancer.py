@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from checkop import ownership
-from checkop.reconcile import present_tags, tag_list, tag_map
+from checkop.reconcile import present_tags, retry, tag_list, tag_map
 from checkop.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -117,7 +117,11 @@ def reconcile(elbv2: ElasticLoadBalancingv2Client, plan: Plan, wanted: LoadBalan
         f"{resource}: attributes",
         current,
         attributes,
-        lambda: elbv2.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=tag_list(attributes)),
+        # Elastic Load Balancing writes a test log at once, and S3 may not know the bucket's new policy yet.
+        lambda: retry(
+            lambda: elbv2.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=tag_list(attributes)),
+            ("InvalidConfigurationRequest",),
+        ),
     )
     plan.step(
         f"{resource}: tags",

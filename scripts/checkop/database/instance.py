@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from checkop import ownership
+from checkop.errors import CheckopError
 from checkop.reconcile import present_tags, tag_list, tag_map
 from checkop.waiting import wait_until
 
@@ -26,6 +27,8 @@ USABLE = (
     "configuring-log-exports",
     "configuring-enhanced-monitoring",
 )
+# These end only when somebody does something about them.
+STUCK = ("failed", "inaccessible-encryption-credentials", "restore-error", "stopped", "storage-full")
 
 
 @dataclass(frozen=True)
@@ -256,7 +259,8 @@ def reconcile(
             wanted.all_tags,
             lambda: rds.add_tags_to_resource(ResourceName=found["DBInstanceArn"], Tags=tag_list(wanted.all_tags)),
         )
-    if not plan.check:
+    # One that answers already is not waited for, whatever AWS is doing with it just now.
+    if not plan.check and "Address" not in (found or {}).get("Endpoint", {}):
         await_usable(rds, wanted.identifier, wanted.wait_seconds)
     endpoint = (find(rds, wanted.identifier) or {}).get("Endpoint", {})
     return {"endpoint": endpoint.get("Address", ""), "port": str(endpoint.get("Port", ""))}
@@ -273,12 +277,17 @@ def await_usable(rds: RDSClient, identifier: str, timeout_seconds: int) -> None:
     Raises
     ------
     CheckopError
-        It does not within the time.
+        It does not within the time, or is in a state that no waiting ends.
     """
 
     def look() -> tuple[bool, str]:
         instance = find(rds, identifier) or {}
         status = str(instance.get("DBInstanceStatus", "absent"))
+        if status in STUCK or status.startswith("incompatible-"):
+            raise CheckopError(
+                f"RDS instance {identifier} is {status}, and waiting will not change that. Start or repair it "
+                "(the RDS console says what is wrong), then run this again."
+            )
         return status in USABLE and "Address" in instance.get("Endpoint", {}), status
 
     wait_until(
