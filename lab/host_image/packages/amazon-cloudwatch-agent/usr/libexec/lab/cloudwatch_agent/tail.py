@@ -9,6 +9,8 @@ import time
 
 _CHUNK_BYTES = 1 << 20
 _SETTLE_SECONDS = 1.0
+# CloudWatch Logs takes 256 KiB an event; the agent cuts what is longer.
+_EVENT_CHARACTERS = 256 * 1024 // 4
 # What the agent's timestamp_format may hold beyond strptime(3) in C: its own spellings.
 _FORMATS = {"%-m": "%m", "%-d": "%d", "%-H": "%H", "%-M": "%M", "%-S": "%S", "%-I": "%I"}
 _NUMBERS = {
@@ -71,10 +73,12 @@ class Follower:
             return []
         self._handle.seek(self._offset)
         data = self._handle.read(_CHUNK_BYTES)
-        end = data.rfind(b"\n") + 1
-        if end == 0:
-            return []
-        return list(self._grouped(data[:end], more=len(data) == _CHUNK_BYTES))
+        full = len(data) == _CHUNK_BYTES
+        found = list(self._grouped(data[: data.rfind(b"\n") + 1], more=full))
+        if not found and full:
+            # One event fills the whole chunk: it is taken as far as it goes, or nothing would ever move on.
+            found = [(int(time.time() * 1000), self._text(data), self._offset + len(data))]
+        return [(when, text[:_EVENT_CHARACTERS], offset) for when, text, offset in found]
 
     def done(self, offset):
         """Remember that everything before `offset` is with CloudWatch."""
@@ -88,7 +92,7 @@ class Follower:
         now = int(time.time() * 1000)
         position, text, when = self._offset, [], now
         for line in data.splitlines(keepends=True):
-            plain = line.decode(self.entry.get("encoding", "utf-8"), errors="replace").rstrip("\r\n")
+            plain = self._text(line)
             if text and (self._start is None or self._start.search(plain)):
                 yield when, "\n".join(text), position
                 text = []
@@ -99,6 +103,9 @@ class Follower:
         # The last event of several lines may still grow: it is taken once the file has been quiet for a while.
         if text and (self._start is None or (not more and time.time() - self._quiet_since() > _SETTLE_SECONDS)):
             yield when, "\n".join(text), position
+
+    def _text(self, data):
+        return data.decode(self.entry.get("encoding", "utf-8"), errors="replace").rstrip("\r\n")
 
     def _quiet_since(self):
         return os.fstat(self._handle.fileno()).st_mtime
