@@ -96,6 +96,7 @@ class Roll:
         self.memory = Memory(started=bound, progress_at=now)
         self._said = ("", 0.0)
         self._held = 0.0
+        self._hurry = False
         self._marks: dict[str, float] = {}
 
     def run(self) -> Entry:
@@ -119,7 +120,8 @@ class Roll:
                 refused = refused + 1 if is_refusal(error) else 0
                 if refused >= REFUSALS or blind >= BLIND_LOOKS:
                     return self._give_up(error)
-            self.tools.clock.sleep(self.settings.poll_seconds)
+            if not self._hurry:
+                self.tools.clock.sleep(self.settings.poll_seconds)
 
     def _give_up(self, error: Exception) -> Entry:
         """End a release that AWS refuses before anything was replaced; leave one that replaces to Auto Scaling.
@@ -141,6 +143,7 @@ class Roll:
 
     def _step(self) -> bool:
         """Look, decide, act once; return whether the release has ended."""
+        self._hurry = False
         observation = self.tools.world.observe()
         self._hear()
         decision = self._strategy.decide(self, observation, self.tools.clock.seconds())
@@ -148,6 +151,8 @@ class Roll:
         if decision.point and decision.point != self.entry.waiting:
             self.save(waiting=decision.point)
         self.tell(decision.reason)
+        # What was only written down wants the next step at once: a way back is waiting.
+        self._hurry = decision.act in {Act.RETURN, Act.CREATE_VERSION}
         if decision.act is Act.FINISH:
             self._finish(decision)
             return True
@@ -227,6 +232,9 @@ class Roll:
 
     def _mark(self, observation: Observation, decision: Decision) -> None:
         refresh = watch.ours(observation, self.entry, self.entry.template_version)
+        if refresh is not None and not self.entry.refresh:
+            # Begun by a process that was killed before it could write it down.
+            self.entry = replace(self.entry, refresh=refresh.refresh_id)
         if decision.act is Act.WAIT and refresh is not None and held(observation, refresh):
             self._held += self.settings.poll_seconds
         full = refresh is not None and refresh.percentage >= ALL

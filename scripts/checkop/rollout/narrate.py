@@ -46,10 +46,12 @@ def moving(observation: Observation) -> bool:
 
 
 def rebalancing(observation: Observation) -> str:
+    """Say which zones are empty although the fleet is full."""
     zones = ", ".join(observation.empty_zones())
     return f"all are healthy, but {zones} has none: waiting for Auto Scaling to balance the zones"
 
 
 def zones_remark(observation: Observation) -> str:
+    """Say over which zones the instances are, as the end of a sentence."""
     empty = observation.empty_zones()
     return f", but none in {', '.join(empty)}: see docs/when-it-goes-wrong.md" if empty else " over every zone"

@@ -238,6 +238,8 @@ class World:
             LaunchTemplateId=template_id,
             SourceVersion="$Default",
             VersionDescription=description,
+            # An answer that was lost on its way makes no second version.
+            ClientToken=f"{self._settings.fleet}-{description}".replace(" ", "-"),
             LaunchTemplateData={"ImageId": image_id},
         )
         return _template_version(answer["LaunchTemplateVersion"])

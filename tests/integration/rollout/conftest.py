@@ -57,8 +57,8 @@ class Runtime(Immediate):
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()
         self.clock = clock
-        self.boot = 20.0
-        self.drain = 6.0
+        self.boot = 12.0
+        self.drain = 4.0
         self.bad_images: set[str] = set()
         self.sick: set[str] = set()
         self.born: dict[str, float] = {}
@@ -98,7 +98,9 @@ class Fleet:
 
     def __init__(self, clock: ManualClock, runtime: Runtime, **settings: Any) -> None:
         self.clock, self.runtime = clock, runtime
+        # For looking and preparing; the operators have clients of their own, whose calls can be counted.
         self.clients = Clients(REGION)
+        self.operator = Clients(REGION)
         self.said: list[str] = []
         self.settings = Settings(
             **{
@@ -107,7 +109,7 @@ class Fleet:
                 "target_group": "AUTOChOp",
                 "ssm_prefix": "/checkop/rehearsal",
                 "warmup_seconds": 0,
-                "poll_seconds": 1,
+                "poll_seconds": 2,
                 "checkpoint_delay_seconds": 5,
                 "soak_seconds": 8,
                 "hold_seconds": 8,
@@ -260,9 +262,9 @@ class Fleet:
         self.pid += 1
         session = Session("arn:aws:iam::123456789012:user/ops", user, f"host-{user}", self.pid, str(self.pid))
         return Tools(
-            world=World(self.clients, self.settings),
-            ledger=self.ledger,
-            lock=Lock(self.clients.ssm, self.settings.ssm_prefix, session),
+            world=World(self.operator, self.settings),
+            ledger=Ledger(self.operator.ssm, self.settings.ssm_prefix),
+            lock=Lock(self.operator.ssm, self.settings.ssm_prefix, session),
             clock=self.clock,
             say=self.said.append,
             ask=self.ask,
