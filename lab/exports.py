@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from lab.containers import PROJECT_ROOT
-from lab.names import balancer_dns_name
+from lab.names import UPSTREAM_IMAGE_ID, balancer_dns_name
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -76,6 +76,8 @@ def variables(run: dict[str, Any], names: dict[str, str]) -> dict[str, str]:
         "PKR_VAR_custom_endpoint_ec2": endpoint,
         "PKR_VAR_skip_region_validation": "true",
         "PKR_VAR_skip_metadata_api_check": "true",
+        # It is deprecated, as CentOS 7's are, and Packer 1.6.6 finds such an image by its id only.
+        "PKR_VAR_source_ami_id": UPSTREAM_IMAGE_ID,
     }
 
 

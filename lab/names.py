@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import zlib
 
+# As the vendor's images in AWS, the upstream one has an id that never changes: a template may name it.
+UPSTREAM_IMAGE_ID = "ami-00e87074e52e6c9f9"
+
 _SMALLEST_NUMBER = 100_000_000
 _NUMBERS = 900_000_000
 

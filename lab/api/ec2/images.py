@@ -11,6 +11,7 @@ from moto.ec2.utils import random_ami_id
 
 from lab.api import context, views
 from lab.api.base import Refusal
+from lab.names import UPSTREAM_IMAGE_ID
 
 UPSTREAM_OWNER = "125523088429"
 UPSTREAM_NAME = "CentOS Linux 7 x86_64 - 7.9.2009"
@@ -96,7 +97,7 @@ class ImageMixin:
         """Register the upstream image that bakes start from, instead of moto's list."""
         image = LabImage(
             self,
-            random_ami_id(),
+            UPSTREAM_IMAGE_ID,
             name=UPSTREAM_NAME,
             description=UPSTREAM_NAME,
             owner_id=UPSTREAM_OWNER,
