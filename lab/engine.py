@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 LABEL = "checkop-lab"
 _DEFAULT_TIMEOUT = 60.0
 _STOP_GRACE_SECONDS = 10
+_CLEANUP_TIMEOUT = 15.0
 
 
 class EngineError(LabError):
@@ -126,7 +127,11 @@ class Engine:
         return Running(int(pid), Path(path))
 
     def exit_code(self, name: str) -> int:
-        """Return how a container's init ended: 128 + signal for one that was killed."""
+        """Return how a container's init ended: 128 + signal for one that was killed.
+
+        Waits until its network is taken down: a start before that would lose its published ports again.
+        """
+        self.run("wait", "--condition", "exited", "--interval", "50ms", name, timeout=_CLEANUP_TIMEOUT)
         return int(self._inspect(name, "{{.State.ExitCode}}"))
 
     def _inspect(self, name: str, template: str) -> str:

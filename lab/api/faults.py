@@ -1,7 +1,7 @@
 """Faults of the API on request: throttled calls and failing ones, for `lab fault` and the fault matrix."""
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 # What services answer when they throttle; Auto Scaling, RDS and others say Throttling, EC2 RequestLimitExceeded.
@@ -91,7 +91,7 @@ class Faults:
     def describe(self) -> list[dict[str, Any]]:
         """Return the faults that are on, with their counts."""
         with self._lock:
-            return [dict(vars(rule)) for rule in self._rules]
+            return [asdict(rule) for rule in self._rules]
 
     def failure(self, service: str, operation: str) -> tuple[int, str, str] | None:
         """Count a call; return HTTP status, code and message when it shall fail."""
