@@ -64,6 +64,7 @@ from checkop.aws import Clients
 from checkop.module import COMMON, run
 from checkop.monitoring import dashboard, resources
 from checkop.monitoring.alarms import COMPARISONS, Alarm, reconcile
+from checkop.monitoring.placeholders import fill, placeholders
 from checkop.ownership import ENVIRONMENT_TAG
 from checkop.reconcile import Plan
 
@@ -97,14 +98,14 @@ def work(clients: Clients, plan: Plan, options: dict[str, Any]) -> None:
     tags = options["tags"]
     environment = tags[ENVIRONMENT_TAG]
     names = resources.Names(environment=environment, **options["names"])
-    needed = resources.placeholders(value for alarm in options["alarms"] for value in alarm["dimensions"].values())
+    needed = placeholders(value for alarm in options["alarms"] for value in alarm["dimensions"].values())
     values = resources.resolve(clients, names, needed, check=plan.check)
     alarms = [
         Alarm(
             **{
                 **alarm,
                 "name": f"{options['prefix']}{alarm['name']}",
-                "dimensions": resources.fill(alarm["dimensions"], values),
+                "dimensions": fill(alarm["dimensions"], values),
             }
         )
         for alarm in options["alarms"]

@@ -224,7 +224,8 @@ def test_an_alarm_on_an_unknown_thing_is_refused(made: Cloud, playbook: Playbook
         "periods": 1,
         "datapoints": 1,
     }
-    recap = playbook("monitoring", extra_vars={"monitoring_alarms": [alarm]})
+    recap = playbook("monitoring", extra_vars={"monitoring_alarms": [alarm], "monitoring_rollout_alarms": []})
     assert recap.returncode == 2
-    assert "a dimension names {hubb}; allowed are {balancer}" in recap.output
+    assert "monitoring_alarms: wrong dimensions: found {hubb}; allowed is {balancer}" in recap.output
+    assert "nothing was sent to AWS" in recap.output
     assert "wrong" not in alarms(made)

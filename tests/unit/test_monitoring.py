@@ -8,9 +8,10 @@ import json
 import pytest
 
 from checkop.errors import CheckopError
-from checkop.monitoring import console_group, dashboard, resources
+from checkop.monitoring import console_group, dashboard
 from checkop.monitoring.alarms import Alarm, describe, request
 from checkop.monitoring.log_groups import full_name
+from checkop.monitoring.placeholders import fill, placeholders
 
 ALARM = Alarm(
     name="checkop-production-fleet-cpu",
@@ -58,8 +59,8 @@ def test_an_alarm_that_cannot_be_is_refused(wrong: dict[str, object], message: s
 
 
 def test_placeholders_are_found_and_filled() -> None:
-    assert resources.placeholders(["{balancer}", "Total", "app/{target_group}"]) == {"balancer", "target_group"}
-    assert resources.fill({"LoadBalancer": "{balancer}", "StorageClass": "Total"}, {"balancer": "app/x/1"}) == {
+    assert placeholders(["{balancer}", "Total", "app/{target_group}"]) == {"balancer", "target_group"}
+    assert fill({"LoadBalancer": "{balancer}", "StorageClass": "Total"}, {"balancer": "app/x/1"}) == {
         "LoadBalancer": "app/x/1",
         "StorageClass": "Total",
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from checkop.reconcile import UNKNOWN
 from checkop.storage import file_system
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from checkop.aws import Clients
 
@@ -40,11 +39,6 @@ class Names:
     hub: str
 
 
-def placeholders(values: Iterable[str]) -> set[str]:
-    """Return the names in braces that occur in the values, ``{"balancer"}`` for ``["{balancer}"]``."""
-    return {name for value in values for _, name, _, _ in string.Formatter().parse(value) if name}
-
-
 def resolve(clients: Clients, names: Names, needed: Iterable[str], *, check: bool) -> dict[str, str]:
     """Find the dimension values of the resources that are needed.
 
@@ -57,7 +51,7 @@ def resolve(clients: Clients, names: Names, needed: Iterable[str], *, check: boo
     names:
         What the resources are called.
     needed:
-        Some of ``balancer``, ``target_group``, ``fleet``, ``database``, ``file_system``, ``hub``.
+        Some of `checkop.monitoring.placeholders.KNOWN`.
     check:
         Whether a missing resource is `UNKNOWN` instead of an error.
 
@@ -69,7 +63,7 @@ def resolve(clients: Clients, names: Names, needed: Iterable[str], *, check: boo
     Raises
     ------
     CheckopError
-        A placeholder has another name, or a resource does not exist in a real run.
+        A resource does not exist in a real run.
     """
     lookups: dict[str, Callable[[], str | None]] = {
         "balancer": lambda: _balancer(clients, names),
@@ -81,11 +75,6 @@ def resolve(clients: Clients, names: Names, needed: Iterable[str], *, check: boo
     }
     values: dict[str, str] = {}
     for name in sorted(needed):
-        if name not in lookups:
-            raise CheckopError(
-                f"monitoring_alarms: a dimension names {{{name}}}; allowed are "
-                f"{', '.join(f'{{{known}}}' for known in sorted(lookups))}."
-            )
         value = lookups[name]()
         if value is None and not check:
             raise CheckopError(
@@ -94,11 +83,6 @@ def resolve(clients: Clients, names: Names, needed: Iterable[str], *, check: boo
             )
         values[name] = value or UNKNOWN
     return values
-
-
-def fill(dimensions: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
-    """Put the values in the place of the placeholders."""
-    return {name: value.format_map(values) for name, value in dimensions.items()}
 
 
 def _balancer(clients: Clients, names: Names) -> str | None:

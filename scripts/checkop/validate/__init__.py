@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from checkop.validate.catalogue import VARIABLES
 from checkop.validate.finding import Finding
+from checkop.validate.monitoring import check_monitoring
 from checkop.validate.names import check_names
 from checkop.validate.network import check_network
 from checkop.validate.perimeter import check_perimeter
@@ -42,7 +43,7 @@ def validate(data: Mapping[str, Any]) -> list[Finding]:
             findings += kind.check(name, data[name])
     if any(finding.variable.partition(":")[0].split(" ")[0] in VARIABLES for finding in findings):
         return findings
-    for check in (check_network, check_perimeter, check_sizes, check_records):
+    for check in (check_network, check_perimeter, check_sizes, check_records, check_monitoring):
         findings += check(data)
     return findings
 
