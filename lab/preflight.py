@@ -6,28 +6,41 @@ Standard library only: `python3 -m lab.preflight --missing` has to run before th
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import shutil
 import sys
 from pathlib import Path
 
-# Command: the Debian package that brings it.
+# Command: the Debian package that brings it. The core of MariaDB is enough, and starts no server of the machine's own.
 REQUIRED = {
     "podman": "podman",
     "runc": "runc",
     "conmon": "conmon",
     "slirp4netns": "slirp4netns",
     "haproxy": "haproxy",
-    "mariadbd": "mariadb-server",
-    "mariadb-install-db": "mariadb-server",
+    "mariadbd": "mariadb-server-core",
+    "mariadb-install-db": "mariadb-server-core",
+    "my_print_defaults": "mariadb-client-core",
     "bindfs": "bindfs",
-    "fusermount": "fuse3",
+    "fusermount3": "fuse3",
     "mount": "mount",
     "ssh-keygen": "openssh-client",
+    # The image of a host and its package repository.
+    "mmdebstrap": "mmdebstrap",
+    "rpmbuild": "rpm",
+    "rpmsign": "rpm",
+    "createrepo_c": "createrepo-c",
+    "gpg": "gpg",
 }
+
+# What an operator's machine needs besides, whether it rehearses or not.
+OPERATOR = {"packer": "packer", "ssh": "openssh-client", "git": "git"}
 
 # Below this much free space a bake or two would fill the disk: a host image is about 0.5 GB.
 FREE_BYTES_NEEDED = 3 * 1024**3
+
+_DEVICES = (("/dev/fuse", "ChOp-Temp", "fuse"), ("/dev/net/tun", "the instances' network", "tun"))
 
 # Debian keeps these in folders that a user's PATH may lack.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -38,9 +51,13 @@ def which(command: str) -> str | None:
     return shutil.which(command, path=f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_PATH}")
 
 
-def missing_packages() -> list[str]:
-    """Return the Debian packages that this machine still needs, sorted, each once."""
-    return sorted({package for command, package in REQUIRED.items() if which(command) is None})
+def missing_packages(wanted: dict[str, str] = REQUIRED) -> list[str]:
+    """Return the Debian packages that this machine still needs, sorted, each once.
+
+    Args:
+        wanted: command: the package that brings it.
+    """
+    return sorted({package for command, package in wanted.items() if which(command) is None})
 
 
 def problems(state_root: Path, *, ours: tuple[str, ...] = ()) -> list[str]:
@@ -61,8 +78,9 @@ def problems(state_root: Path, *, ours: tuple[str, ...] = ()) -> list[str]:
         found.append(
             f"These Debian packages are missing: {packages}: run `make setup`, or `apt-get install {packages}`."
         )
-    if not Path("/dev/fuse").exists():
-        found.append("/dev/fuse is missing, and ChOp-Temp needs it: run `modprobe fuse`.")
+    for device, use, module in _DEVICES:
+        if not Path(device).exists():
+            found.append(f"{device} is missing, and {use} needs it: run `modprobe {module}`.")
     found.extend(_space_problems(state_root))
     found.extend(_endpoint_problems(ours))
     return found
@@ -97,7 +115,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--missing", action="store_true", help="print the names of missing Debian packages, exit 0")
     args = parser.parse_args(argv)
     if args.missing:
-        print("\n".join(missing_packages()))
+        missing = missing_packages({**REQUIRED, **OPERATOR})
+        # Without it `python3 -m venv` makes an environment that has no pip.
+        if importlib.util.find_spec("ensurepip") is None:
+            missing.append("python3-venv")
+        if missing:
+            print("\n".join(missing))
         return 0
     found = problems(Path("build"))
     for sentence in found:
