@@ -105,8 +105,8 @@ class Entry:
                 text = json.dumps(data, separators=(",", ":"))
         if len(text) > ENTRY_BYTES:
             raise CheckopError(
-                f"Release {self.release} makes a ledger entry of {len(text)} bytes; SSM allows {ENTRY_BYTES}. "
-                "Shorten the image's name or the caller's role name."
+                f"Release {self.release} makes a ledger entry of {len(text)} bytes; SSM allows {ENTRY_BYTES}. Shorten "
+                "the image's name or the caller's role name."
             )
         return text
 

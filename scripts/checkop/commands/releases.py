@@ -81,9 +81,8 @@ def contents(before: Entry, after: Entry) -> dict[str, manifest.Difference]:
     missing = [image for image, found in loaded.items() if found is None]
     if missing:
         raise CheckopError(
-            f"the manifest of {', '.join(missing)} is not on this machine "
-            f"({manifest.IMAGES}/<image>/{manifest.NAME}). It is "
-            "written where the image was baked; run this there, or copy the folder here."
+            f"the manifest of {', '.join(missing)} is not on this machine ({manifest.IMAGES}/<image>/{manifest.NAME}). "
+            "It is written where the image was baked; run this there, or copy the folder here."
         )
     return manifest.differences(loaded[before.image] or {}, loaded[after.image] or {})
 

@@ -80,8 +80,7 @@ def _goal(found: Found, release: str) -> Entry:
     if goal.result != "succeeded":
         raise CheckopError(
             f"Release {goal.release} ended as {goal.result} ({goal.reason}); it was never good. Take one that "
-            "succeeded "
-            "(checkop releases)."
+            "succeeded (checkop releases)."
         )
     return goal
 
@@ -156,8 +155,7 @@ def _prove(kit: Tools, found: Found, goal: Entry) -> Image:
         gone.append(f"launch template version {goal.template_version} is gone or names another image")
     if gone or image is None:
         raise CheckopError(
-            f"Release {goal.release} cannot be brought back: {'; '.join(gone)}. Nothing was changed. Take another "
-            "one with "
-            "to= (checkop releases), or roll a good image out."
+            f"Release {goal.release} cannot be brought back: {'; '.join(gone)}. Nothing was changed. Take another one "
+            "with to= (checkop releases), or roll a good image out."
         )
     return image

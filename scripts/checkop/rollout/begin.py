@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an operation ended: whether anything changed, whether it failed, what to say, and the release if there is "
-    "one."""
+    """How an operation ended: what changed, whether it failed, what to say, and the release if there is one."""
 
     changed: bool
     message: str
@@ -84,8 +83,7 @@ def attach(kit: Tools, holder: Holder, *, check: bool) -> Entry | None:
     if holder.operation == "replace":
         raise CheckopError(
             f"Interrupted and not finished: {holder.sentence()}. Finish it first: ansible-playbook "
-            "playbooks/replace.yml "
-            f"-e instance={holder.image}"
+            f"playbooks/replace.yml -e instance={holder.image}"
         )
     if check:
         raise CheckopError(f"Interrupted and not finished: {holder.sentence()}. Run without --check to finish it.")

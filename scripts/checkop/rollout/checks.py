@@ -90,9 +90,8 @@ def ask(
         context = ssl.create_default_context(cafile=ca_file or None)
     except OSError as error:
         raise CheckopError(
-            f"balancer_ca_file is {ca_file}, which holds no certificates in PEM ({error}). Give the authority's "
-            "file, or leave "
-            "it empty for the system's."
+            f"balancer_ca_file is {ca_file}, which holds no certificates in PEM ({error}). Give the authority's file, "
+            "or leave it empty for the system's."
         ) from error
 
     def ask_zone(zone: str, address: str) -> ZoneResult:

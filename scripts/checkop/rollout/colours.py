@@ -141,8 +141,7 @@ class GreenWorld:
         )
 
     def weigh(self, share: int | None) -> None:
-        """Give green a share of the traffic on every listener and rule that leads to blue; None takes it out of "
-        "them."""
+        """Give green a share of the traffic wherever a listener or rule leads to blue; None takes it out again."""
         blue, green = self._world.target_group_arn(), self._target_group_arn()
         for arn, is_default, action in list(self._forwards()):
             if self._share(action) == share:
@@ -183,8 +182,7 @@ class GreenWorld:
         return found[0]["TargetGroupArn"] if found else ""
 
     def _forwards(self) -> Iterator[tuple[str, bool, Mapping[str, Any]]]:
-        """Yield ARN (of the listener, or of the rule), whether it is a listener's default, and the action, for all "
-        "to blue."""
+        """Yield, for each action to blue, the ARN of its listener or rule, whether it is a default, and itself."""
         blue = self._world.target_group_arn()
         elbv2 = self._clients.elbv2
         balancer = elbv2.describe_load_balancers(Names=[self._settings.balancer])["LoadBalancers"][0]["LoadBalancerArn"]

@@ -137,8 +137,8 @@ class Roll:
             return self.entry
         raise CheckopError(
             f"AWS does not do as asked ({error}). Release {self.entry.release} stays under way there without this "
-            "terminal; "
-            "mend what it says (new credentials, for example) and run the same playbook again to attach to it."
+            "terminal; mend what it says (new credentials, for example) and run the same playbook again to attach to "
+            "it."
         ) from error
 
     def _step(self) -> bool:

@@ -116,8 +116,7 @@ class _Measured:
 
 
 def _measure(entries: Sequence[Entry], *, first: bool, operation: str = "rollout") -> _Measured:
-    """Take the median step of the newest releases of the same kind; for want of those, of any that replaced "
-    "instances."""
+    """Take the median step of the newest releases of the kind; for want of those, of any that replaced instances."""
     measured = [each for each in entries if each.result == "succeeded" and each.first == first and each.step_seconds]
     alike = [each for each in measured if each.operation == operation] or measured
     seen = [each.step_seconds for each in alike[:LOOK_BACK]]

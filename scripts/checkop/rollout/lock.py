@@ -90,9 +90,8 @@ class Holder:
         """Say who rolls what since when."""
         what = f"release {self.release}, a" if self.release.isdigit() else "the"
         return (
-            f"{what} {self.operation} of {self.image}, by {self.user}@{self.host} ({self.who}) "
-            "since "
-            f"{self.since}, last heard of {self.heartbeat}"
+            f"{what} {self.operation} of {self.image}, by {self.user}@{self.host} ({self.who}) since {self.since}, "
+            f"last heard of {self.heartbeat}"
         )
 
 
@@ -130,8 +129,7 @@ class Lock:
         except (ValueError, TypeError, AttributeError) as error:
             raise CheckopError(
                 f"The parameter {self._name} cannot be read ({error}). See that no roll is under way (checkop "
-                "releases), then "
-                f"delete it: aws ssm delete-parameter --name {self._name}"
+                f"releases), then delete it: aws ssm delete-parameter --name {self._name}"
             ) from error
 
     def take(self, release: str, operation: str, image: str, now: datetime, *, size: int = 0) -> bool:

@@ -54,9 +54,8 @@ def balancer_nodes(clients: Clients, name: str, resolve: Mapping[str, str]) -> d
     missing = sorted(set(zones) - set(nodes))
     if missing:
         raise CheckopError(
-            f"Balancer {name} has no public node in {', '.join(missing)}, so its answers there cannot be checked. "
-            "See its subnets "
-            "(playbooks/balancer.yml --check --diff), or give the address as balancer_resolve: "
+            f"Balancer {name} has no public node in {', '.join(missing)}, so its answers there cannot be checked. See "
+            "its subnets (playbooks/balancer.yml --check --diff), or give the address as balancer_resolve: "
             f"'{missing[0]}.{balancer['DNSName']}'."
         )
     return nodes

@@ -94,8 +94,7 @@ def wanted_image(world: World, image: str) -> str:
     if not found:
         raise CheckopError(
             "There is no verified image yet (SSM parameter image/verified). Bake one (docs/bake.md), or name an AMI "
-            "with "
-            "image=."
+            "with image=."
         )
     return found
 
@@ -106,8 +105,8 @@ def _facts(kit: Tools, settings: Settings, wanted: str, found: Found) -> preflig
     return preflight.Facts(
         wanted_image=wanted,
         image=world.image(wanted),
-        current=found.current,
-        architectures=world.architectures(found.current.instance_type if found.current else ""),
+        template=found.wanted,
+        architectures=world.architectures(found.wanted.instance_type if found.wanted else ""),
         region=world.region,
         observation=found.observation,
         balancer_state=world.balancer_state(),

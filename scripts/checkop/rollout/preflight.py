@@ -20,13 +20,13 @@ NEEDED_PROCESSES = frozenset({"Launch", "Terminate", "HealthCheck", "AddToLoadBa
 class Facts:
     """What a preflight looks at.
 
-    `image` is None when the AMI does not exist in this account and region; `current` is the launch template version in
-    service, or None when the group's version has gone.
+    `image` is None when the AMI does not exist in this account and region; `template` is the launch template version
+    that the new one is made from, or None when it has gone.
     """
 
     wanted_image: str
     image: Image | None
-    current: TemplateVersion | None
+    template: TemplateVersion | None
     # Architectures that the fleet's instance type runs.
     architectures: tuple[str, ...]
     region: str
@@ -38,7 +38,7 @@ class Facts:
     today: date
 
 
-def refusals(facts: Facts, settings: Settings, *, unverified_allowed: bool = False) -> list[str]:
+def refusals(facts: Facts, settings: Settings) -> list[str]:
     """Return every reason not to roll; empty: go.
 
     Parameters
@@ -47,11 +47,9 @@ def refusals(facts: Facts, settings: Settings, *, unverified_allowed: bool = Fal
         The state found.
     settings:
         What is asked for.
-    unverified_allowed:
-        For a way back to an image that was in service already.
     """
     found = frozen(settings, facts.today)
-    found += _image(facts, unverified_allowed=unverified_allowed)
+    found += _image(facts)
     found += fleet(facts.observation, facts.balancer_state)
     found += alarms(facts)
     found += percentages(facts.observation, settings)
@@ -76,12 +74,11 @@ def frozen(settings: Settings, today: date) -> list[str]:
             return []
     return [
         f"The fleet is frozen until {until or 'further notice'}: {reason}. Wait, or empty rollout_freeze in the "
-        "inventory "
-        "when the freeze is lifted."
+        "inventory when the freeze is lifted."
     ]
 
 
-def _image(facts: Facts, *, unverified_allowed: bool) -> list[str]:
+def _image(facts: Facts) -> list[str]:
     image = facts.image
     if image is None:
         return [
@@ -96,21 +93,18 @@ def _image(facts: Facts, *, unverified_allowed: bool) -> list[str]:
     if image.recalled:
         found.append(
             f"Image {image.image_id} ({image.name}) was recalled: {image.recalled}. Roll out another one; `checkop "
-            "images` "
-            "shows which are good."
+            "images` shows which are good."
         )
-    if not image.verified and not unverified_allowed:
+    if not image.verified:
         found.append(
-            f"Image {image.image_id} ({image.name}) has not passed its gates (no tag checkop:verified). Run the "
-            "gates with "
-            "`checkop bake`, or take a verified one from `checkop images`."
+            f"Image {image.image_id} ({image.name}) has not passed its gates (no tag checkop:verified). Run the gates "
+            "with `checkop bake`, or take a verified one from `checkop images`."
         )
     if facts.architectures and image.architecture not in facts.architectures:
         found.append(
             f"Image {image.image_id} is {image.architecture}, but the fleet's instance type "
-            f"{facts.current.instance_type if facts.current else ''} runs {', '.join(facts.architectures)}. Bake for "
-            "that "
-            "architecture, or change fleet_instance_type."
+            f"{facts.template.instance_type if facts.template else ''} runs {', '.join(facts.architectures)}. Bake for "
+            "that architecture, or change fleet_instance_type."
         )
     return found
 
@@ -126,18 +120,16 @@ def fleet(observation: Observation, balancer_state: str) -> list[str]:
     active = observation.active_refresh
     if active is not None:
         found.append(
-            f"Group {group.name} is being refreshed already ({active.refresh_id}, {active.status}, "
-            f"{active.percentage} %, since "
-            f"{active.start:%H:%M:%S} UTC), and not by this toolkit. Wait for it, or end it with "
-            "playbooks/rollback.yml."
+            f"Group {group.name} is being refreshed already ({active.refresh_id}, {active.status}, {active.percentage} "
+            f"%, since {active.start:%H:%M:%S} UTC), and not by this toolkit. Wait for it, or take it back: aws "
+            f"autoscaling rollback-instance-refresh --auto-scaling-group-name {group.name}"
         )
     found += suspended(group)
     protected = [instance.instance_id for instance in group.instances if instance.protected]
     if protected:
         found.append(
             f"{', '.join(protected)} of {group.name} is protected from scale in and would never be replaced. Remove "
-            "the "
-            "protection (set-instance-protection --no-protected-from-scale-in) when its work is done."
+            "the protection (set-instance-protection --no-protected-from-scale-in) when its work is done."
         )
     if group.desired and active is None and not observation.strong():
         by_zone = ", ".join(f"{count} in {zone}" for zone, count in sorted(observation.healthy_by_zone().items()))
@@ -147,8 +139,8 @@ def fleet(observation: Observation, balancer_state: str) -> list[str]:
             if target.state not in {"healthy", "draining"}
         ]
         found.append(
-            f"Group {group.name} is not at full strength: {group.desired} wanted, healthy behind the balancer {by_zone}"
-            f"{' (' + '; '.join(sick) + ')' if sick else ''}. Mend it first: docs/when-it-goes-wrong.md."
+            f"Group {group.name} is not at full strength: {group.desired} wanted, healthy behind the balancer "
+            f"{by_zone}{' (' + '; '.join(sick) + ')' if sick else ''}. Mend it first: docs/when-it-goes-wrong.md."
         )
     return found
 
@@ -160,8 +152,7 @@ def suspended(group: Group) -> list[str]:
         return []
     return [
         f"Group {group.name} has suspended processes ({', '.join(blocking)}), so nothing would be replaced. Resume "
-        "them: "
-        f"aws autoscaling resume-processes --auto-scaling-group-name {group.name}"
+        f"them: aws autoscaling resume-processes --auto-scaling-group-name {group.name}"
     ]
 
 
@@ -169,16 +160,14 @@ def alarms(facts: Facts) -> list[str]:
     """Return watched alarms that ring or do not exist; one without data yet does neither."""
     found = [
         f"Alarm {alarm.name} is in ALARM: {alarm.reason or 'no reason given'}. Find its cause first; an image rolled "
-        "out now "
-        "would be rolled back at once."
+        "out now would be rolled back at once."
         for alarm in facts.observation.alarms
         if alarm.state == "ALARM"
     ]
     if facts.missing_alarms:
         found.append(
             f"monitoring_rollout_alarms names {', '.join(facts.missing_alarms)}, which CloudWatch does not have; "
-            "nothing would "
-            "watch. Run playbooks/monitoring.yml."
+            "nothing would watch. Run playbooks/monitoring.yml."
         )
     return found
 
@@ -193,8 +182,7 @@ def second_group(facts: Facts, settings: Settings) -> list[str]:
     if settings.strategy == "blue_green" and 2 * group.desired > group.max_size:
         found.append(
             f"Blue/green runs {2 * group.desired} instances at once, but addresses and quotas are laid out for "
-            "fleet_max_size "
-            f"{group.max_size}. Scale in first (playbooks/scale.yml), or roll with strategy=rolling."
+            f"fleet_max_size {group.max_size}. Scale in first (playbooks/scale.yml), or roll with strategy=rolling."
         )
     return found
 
@@ -212,8 +200,7 @@ def percentages(observation: Observation, settings: Settings) -> list[str]:
     if low == high == 100:  # noqa: PLR2004 - neither one fewer nor one more
         return [
             f"With {group.desired} instances{at_max}, rollout_min_healthy_percent and rollout_max_healthy_percent of "
-            "100 leave "
-            f"no room: none may go first, and none may come first. {room}"
+            f"100 leave no room: none may go first, and none may come first. {room}"
         ]
     layout = plan.make(group.desired, group.desired, low, high, settings.checkpoints)
     zone = plan.empties_zone(layout.removable, group.by_zone())
@@ -221,8 +208,7 @@ def percentages(observation: Observation, settings: Settings) -> list[str]:
         return []
     return [
         f"With {group.desired} instances{at_max}, rollout_min_healthy_percent {low} and rollout_max_healthy_percent "
-        f"{high} "
-        f"take {layout.removable} out before new ones serve, which could empty {zone}. {room}"
+        f"{high} take {layout.removable} out before new ones serve, which could empty {zone}. {room}"
     ]
 
 

@@ -120,8 +120,8 @@ def refusals(found: Found, settings: Settings, instance: str, kit: Tools) -> lis
     if group.desired >= group.max_size and not rest:
         refused.append(
             f"{group.name} is at its maximum of {group.max_size} and {instance} is the only healthy one in {zone}: "
-            "there is no "
-            "room for a fresh one first. Raise fleet_max_size (playbooks/fleet.yml), or scale in (playbooks/scale.yml)."
+            "there is no room for a fresh one first. Raise fleet_max_size (playbooks/fleet.yml), or scale in "
+            "(playbooks/scale.yml)."
         )
     return refused
 
@@ -176,8 +176,7 @@ def _carry_out(kit: Tools, settings: Settings, task: Task) -> None:
             said, at = text, now
         if now - begun > settings.timeout_seconds:
             raise CheckopError(
-                f"{task.instance} was not replaced within {settings.timeout_seconds} s: {text}. Run the playbook "
-                "again to go on, "
-                "or see docs/when-it-goes-wrong.md."
+                f"{task.instance} was not replaced within {settings.timeout_seconds} s: {text}. Run the playbook again "
+                "to go on, or see docs/when-it-goes-wrong.md."
             )
         kit.clock.sleep(settings.poll_seconds)

@@ -78,15 +78,13 @@ def refusals(found: Found, settings: Settings, size: int, kit: Tools) -> list[st
     refused = preflight.frozen(settings, kit.clock.now().date())
     if not settings.min_size <= size <= settings.max_size:
         refused.append(
-            f"size is {size}, but fleet_min_size is {settings.min_size} and fleet_max_size {settings.max_size}. Give "
-            "a number "
-            "between, or change the bounds in the inventory and run playbooks/fleet.yml."
+            f"size is {size}, but fleet_min_size is {settings.min_size} and fleet_max_size {settings.max_size}. Give a "
+            "number between, or change the bounds in the inventory and run playbooks/fleet.yml."
         )
     elif not group.min_size <= size <= group.max_size:
         refused.append(
             f"size is {size}, but {group.name} has bounds of {group.min_size} to {group.max_size} now (a scheduled "
-            "peak, or an "
-            "inventory not applied yet). Wait for the schedule's end, or run playbooks/fleet.yml."
+            "peak, or an inventory not applied yet). Wait for the schedule's end, or run playbooks/fleet.yml."
         )
     if size < len(group.zones):
         refused.append(
@@ -136,8 +134,7 @@ def _wait(kit: Tools, settings: Settings, found: Found, size: int) -> None:
         if now - begun > settings.timeout_seconds:
             raise CheckopError(
                 f"{observation.group.name} was not at {size} healthy instances within {settings.timeout_seconds} s: "
-                f"{text}. Auto "
-                "Scaling goes on; run the playbook again to go on "
+                f"{text}. Auto Scaling goes on; run the playbook again to go on "
                 f"waiting{f', or roll back from {entry.release}' if entry else ''}."
             )
         kit.clock.sleep(settings.poll_seconds)

@@ -79,9 +79,8 @@ def from_options(options: Mapping[str, Any]) -> Settings:
     )
     if unknown or missing:
         raise CheckopError(
-            f"rollout_settings: unknown {', '.join(unknown) or 'none'}, missing {', '.join(missing) or 'none'}; "
-            "known are "
-            f"{', '.join(known)}."
+            f"rollout_settings: unknown {', '.join(unknown) or 'none'}, missing {', '.join(missing) or 'none'}; known "
+            f"are {', '.join(known)}."
         )
     settings = Settings(**{name: _typed(name, str(known[name].type), value) for name, value in options.items()})
     _check(settings)
@@ -121,8 +120,8 @@ def _check(settings: Settings) -> None:
         mends.append(f"rollout_max_healthy_percent is {high}; AWS allows 100 to 200")
     if high - low > 100:  # noqa: PLR2004 - the widest range AWS takes
         mends.append(
-            f"rollout_max_healthy_percent {high} is more than 100 above rollout_min_healthy_percent {low}, "
-            "which AWS refuses; bring them nearer"
+            f"rollout_max_healthy_percent {high} is more than 100 above rollout_min_healthy_percent {low}, which AWS "
+            "refuses; bring them nearer"
         )
     mends += _check_ladder("rollout_checkpoints", settings.checkpoints)
     mends += _check_ladder("rollout_weights", settings.weights)

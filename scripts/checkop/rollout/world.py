@@ -245,8 +245,7 @@ class World:
         return _template_version(answer["LaunchTemplateVersion"])
 
     def start_refresh(self, group: Group, version: int, preferences: Mapping[str, Any]) -> str:
-        """Start a refresh to a numbered version (StartInstanceRefresh); the group keeps its old version until the "
-        "end."""
+        """Start a refresh to a numbered version (StartInstanceRefresh); the group keeps its own until the end."""
         answer = self.clients.autoscaling.start_instance_refresh(
             AutoScalingGroupName=group.name,
             Strategy="Rolling",

@@ -34,7 +34,7 @@ def make_facts(**changes: object) -> preflight.Facts:
     facts = preflight.Facts(
         wanted_image="ami-2",
         image=image,
-        current=TemplateVersion(1, "ami-1", "t3.xlarge", ""),
+        template=TemplateVersion(1, "ami-1", "t3.xlarge", ""),
         architectures=("x86_64",),
         region="us-east-1",
         observation=make_observation(),
