@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+
 from checkop.inventory import load
 
 if TYPE_CHECKING:
@@ -50,8 +51,11 @@ def present(inventory: Path) -> dict[str, bool]:
         return bool(zones) and zones[0]["ResourceRecordSetCount"] == len(facts["dns_records"])
 
     def logs() -> bool:
-        groups = client("logs").describe_log_groups(logGroupNamePrefix=facts["monitoring_log_prefix"])["logGroups"]
-        return len(groups) >= len(facts["monitoring_log_groups"])
+        prefix = facts["monitoring_log_prefix"]
+        names = [group["name"] for group in facts["monitoring_log_groups"]]
+        pages = client("logs").get_paginator("describe_log_groups").paginate()
+        found = {group["logGroupName"] for page in pages for group in page["logGroups"]}
+        return {name if name.startswith("/") else f"{prefix}/{name}" for name in names} <= found
 
     acls = [*owned, {"Name": "default", "Values": ["false"]}]
     checks: dict[str, Callable[[], object]] = {
