@@ -98,6 +98,7 @@ class Lab:
             slot=slot,
             address=machines.address,
             elastic_addresses=elastic,
+            expected=exports.expected_dns_name(),
             changed=wake.set,
         )
         self.runtime = Runtime(

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import threading
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 from lab import balancer_config as config
@@ -85,6 +86,7 @@ class Balancer:
         slot: the lab's addresses.
         address: returns an instance's address.
         elastic_addresses: the pool of Elastic IP addresses.
+        expected: DNS name of the balancer that has the slot's first addresses.
         changed: called when measured health or a drain has changed.
     """
 
@@ -96,6 +98,7 @@ class Balancer:
         slot: Slot,
         address: Callable[[str], str | None],
         elastic_addresses: Sequence[str],
+        expected: str,
         changed: Callable[[], None],
     ) -> None:
         self._folder = folder
@@ -103,6 +106,7 @@ class Balancer:
         self._slot = slot
         self._address = address
         self._elastic_addresses = tuple(elastic_addresses)
+        self._expected = expected
         self._changed = changed
         self._wanted = Wanted()
         self._live: dict[tuple[str, Key], Live] = {}
@@ -154,9 +158,18 @@ class Balancer:
         return live.in_flight if live.draining else None
 
     def zone_address(self, balancer: LoadBalancer, zone: str) -> str:
-        """Return the address of a load balancer's node in a zone, the same for a lab's whole life."""
-        ordinal = self._ordinals.setdefault(balancer.arn, len(self._ordinals))
-        return zone_address(self._slot, zone, ordinal)
+        """Return the address of a load balancer's node in a zone, the same for its whole life.
+
+        That of the environment's own balancer is known before it exists, because a shell takes it from `lab env` once.
+        """
+        if balancer.dns_name == self._expected:
+            return zone_address(self._slot, zone)
+        if balancer.arn not in self._ordinals:
+            present = {one.arn for one in self._wanted.load_balancers}
+            self._ordinals = {arn: ordinal for arn, ordinal in self._ordinals.items() if arn in present}
+            taken = set(self._ordinals.values())
+            self._ordinals[balancer.arn] = next(number for number in count(1) if number not in taken)
+        return zone_address(self._slot, zone, self._ordinals[balancer.arn])
 
     def load_balancers(self) -> tuple[LoadBalancer, ...]:
         """Return the load balancers of the last pass."""
@@ -369,11 +382,11 @@ class Balancer:
         for live in self._live.values():
             if not live.draining:
                 continue
-            count = sum(
+            under_way = sum(
                 int(row["scur"]) for rows in workers for row in rows if f"{row['pxname']}/{row['svname']}" in live.names
             )
-            changed |= count != live.in_flight
-            live.in_flight = count
+            changed |= under_way != live.in_flight
+            live.in_flight = under_way
         if changed:
             self._changed()
 

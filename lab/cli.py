@@ -120,7 +120,7 @@ def _env(state: State, _args: argparse.Namespace) -> int:
     run = state.run()
     if run is None:
         raise LabError(f"No lab runs in {state.root}: start one with `lab up`.")
-    sys.stdout.write(exports.shell_lines(exports.variables(run, exports.resolve(found["dns_names"], found["nodes"]))))
+    sys.stdout.write(exports.shell_lines(exports.variables(run, exports.resolve(found))))
     return 0
 
 

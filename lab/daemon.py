@@ -67,8 +67,12 @@ class Daemon:
             facts = {"lab": self._state.run(), "host_image": self._host_image}
             return {**facts, **report.collect(lab.runtime, lab.reconciler, lab.desk)}
         if command == "names":
-            dns_names = [balancer.dns_name for balancer in lab.runtime.balancer.load_balancers()]
-            return {"dns_names": dns_names or [exports.expected_dns_name()], "nodes": lab.nodes}
+            balancer = lab.runtime.balancer
+            made = {
+                one.dns_name: {zone: balancer.zone_address(one, zone) for zone in one.zones}
+                for one in balancer.load_balancers()
+            }
+            return {exports.expected_dns_name(): lab.nodes, **made}
         if command == "console":
             return lab.runtime.instances.console(str(arguments["instance_id"]))
         if command == "fault":

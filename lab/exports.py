@@ -34,17 +34,17 @@ def expected_dns_name() -> str:
     return balancer_dns_name(name, REGION)
 
 
-def resolve(dns_names: list[str], zone_addresses: dict[str, str]) -> dict[str, str]:
-    """Return name: address for the balancer, its nodes by zone, and the names it serves.
+def resolve(balancers: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Return name: address for the balancers, their nodes by zone, and the names that the first of them serves.
 
     Args:
-        dns_names: DNS names of the balancer.
-        zone_addresses: zone: the address of its node there; the first is the balancer's own.
+        balancers: DNS name: the address of its node in each zone; the first node's is also the balancer's own.
     """
-    first = next(iter(zone_addresses.values()))
-    names = dict.fromkeys([*served_names(), *dns_names], first)
-    for dns_name in dns_names:
-        names |= {f"{zone}.{dns_name}": address for zone, address in zone_addresses.items()}
+    names: dict[str, str] = {}
+    for dns_name, nodes in balancers.items():
+        first = next(iter(nodes.values()))
+        names = dict.fromkeys(served_names(), first) | names | {dns_name: first}
+        names |= {f"{zone}.{dns_name}": address for zone, address in nodes.items()}
     return names
 
 

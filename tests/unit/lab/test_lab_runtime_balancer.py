@@ -123,6 +123,7 @@ def world(
         slot=Slot(50, Lock(tmp_path / "lock")),
         address={"i-1": "127.150.1.1"}.get,
         elastic_addresses=[],
+        expected="first.example",
         changed=list,
     )
     rule = Rule("arn:rule", "default", (), ({"Type": "forward", "TargetGroupArn": ARN},))
@@ -253,3 +254,19 @@ def test_dead_haproxy_comes_back_with_its_targets(world: World) -> None:
     assert world.checkers[0].stopped
     world.checkers[1].say(health.HEALTHY)
     world.until(lambda: world.states() == ("ready", "ready"))
+
+
+def test_environments_balancer_has_the_first_addresses_whenever_it_is_made(
+    world: World, balancer: Callable[..., LoadBalancer]
+) -> None:
+    other = balancer(arn="arn:other", dns_name="other.example")
+    first = balancer(arn="arn:first", dns_name="first.example")
+    world.balancer.reconcile(Wanted((other,)))
+    assert world.balancer.zone_address(other, "us-east-1a") == "127.150.21.1"
+    assert world.balancer.zone_address(first, "us-east-1d") == "127.150.2.4"
+    world.balancer.reconcile(Wanted((other, first)))
+    third = balancer(arn="arn:third", dns_name="third.example")
+    assert world.balancer.zone_address(third, "us-east-1a") == "127.150.22.1"
+    world.balancer.reconcile(Wanted((first,)))
+    fourth = balancer(arn="arn:fourth", dns_name="fourth.example")
+    assert world.balancer.zone_address(fourth, "us-east-1a") == "127.150.21.1", "addresses of deleted ones come back"

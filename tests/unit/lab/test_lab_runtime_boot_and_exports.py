@@ -88,7 +88,9 @@ def test_balancer_resolves_before_it_exists() -> None:
     name = exports.expected_dns_name()
     assert name.startswith("Progresus-ELB-")
     assert name.endswith(".us-east-1.elb.amazonaws.com")
-    resolved = exports.resolve([name], {"us-east-1a": "127.100.2.1", "us-east-1d": "127.100.2.4"})
+    nodes = {"us-east-1a": "127.100.2.1", "us-east-1d": "127.100.2.4"}
+    resolved = exports.resolve({name: nodes, "other.example": {"us-east-1a": "127.100.21.1"}})
+    assert resolved["other.example"] == "127.100.21.1"
     assert resolved["checkop.co"] == resolved[name] == "127.100.2.1"
     assert resolved[f"us-east-1d.{name}"] == "127.100.2.4"
 
