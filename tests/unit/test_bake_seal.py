@@ -149,10 +149,15 @@ def test_only_running_writers_are_stopped_and_auditd_by_its_own_action() -> None
 
     def call(command: list[str]) -> bytes:
         calls.append(command)
+        if command[1] == "show":
+            return b"TriggeredBy=syslog.socket\n"
         return b"rsyslog.service loaded active running Logging\nauditd.service loaded active running Audit\n"
 
     assert image_seal.stop(["nginx", "rsyslog"], call) == ["rsyslog.service", "auditd.service"]
-    assert calls[1:] == [["systemctl", "stop", "rsyslog.service"], ["/usr/sbin/service", "auditd", "stop"]]
+    assert calls[2:] == [
+        ["systemctl", "stop", "syslog.socket", "rsyslog.service"],
+        ["/usr/sbin/service", "auditd", "stop"],
+    ]
 
 
 def test_a_writer_that_does_not_stop_ends_the_seal() -> None:

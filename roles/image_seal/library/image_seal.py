@@ -204,7 +204,10 @@ def stop(writers, call=subprocess.check_output):
     running = set(word for word in listed.decode("utf-8").split() if word.endswith(".service"))
     wanted = [name + ".service" for name in writers if name + ".service" in running]
     if wanted:
-        call(["systemctl", "stop"] + wanted)
+        # A socket would start its service again with the next message: syslog.socket does so with rsyslog.
+        shown = call(["systemctl", "show", "--property=TriggeredBy"] + wanted).decode("utf-8")
+        triggers = [unit for line in shown.splitlines() for unit in line.partition("=")[2].split()]
+        call(["systemctl", "stop"] + sorted(set(triggers)) + wanted)
     if "auditd.service" in running:
         # auditd refuses systemctl's stop on CentOS 7 (RefuseManualStop), and obeys its own service action.
         call(["/usr/sbin/service", "auditd", "stop"])
