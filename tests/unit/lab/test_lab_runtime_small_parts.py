@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -90,11 +91,16 @@ def test_process_is_recorded_and_stopped_with_its_group(tmp_path: Path, until: C
     assert not (tmp_path / "nest.json").exists()
 
 
-def test_processes_of_a_dead_lab_are_ended_even_when_stopped(tmp_path: Path) -> None:
-    child = processes.spawn(tmp_path, "left", ["sleep", "600"])
+def test_processes_of_a_dead_lab_end_in_order_even_when_stopped(tmp_path: Path, until: Callable[..., None]) -> None:
+    code = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n"
+        "print('set', flush=True)\nwhile True: time.sleep(0.05)"
+    )
+    child = processes.spawn(tmp_path, "left", [sys.executable, "-c", code], output=tmp_path / "out")
+    until((tmp_path / "out").read_text)
     child.signal(signal.SIGSTOP)
     assert processes.end_recorded(tmp_path) == ["left"]
-    assert child.exit_status() is not None
+    assert child.exit_status() == 3, "a process that hangs on request must go on to end in order"
 
 
 def test_process_that_only_has_the_number_is_left_alone(tmp_path: Path) -> None:
