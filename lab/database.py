@@ -190,7 +190,7 @@ class Databases:
 
     def _install(self, server: Server) -> None:
         command = [str(which("mariadb-install-db")), "--no-defaults", f"--datadir={server.folder / 'data'}"]
-        command += ["--user=root", "--skip-test-db", "--auth-root-authentication-method=normal"]
+        command += ["--user=root", "--skip-test-db", "--auth-root-authentication-method=socket"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise LabError(f"mariadb-install-db failed for {server.identifier}: {done.stderr.strip()[-500:]}")

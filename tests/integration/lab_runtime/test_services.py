@@ -108,12 +108,26 @@ class Site:
     def load(self) -> Load:
         return Load(self.nodes, self.context)
 
-    def health(self) -> dict[str, str]:
-        found = self.elb.describe_target_health(TargetGroupArn=self.group)["TargetHealthDescriptions"]
+    def health(self, group: str | None = None) -> dict[str, str]:
+        found = self.elb.describe_target_health(TargetGroupArn=group or self.group)["TargetHealthDescriptions"]
         return {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in found}
 
     def register(self, *ids: str) -> None:
         self.elb.register_targets(TargetGroupArn=self.group, Targets=[{"Id": one} for one in ids])
+
+    def another_group(self) -> str:
+        (like,) = self.elb.describe_target_groups(TargetGroupArns=[self.group])["TargetGroups"]
+        kept = ("Protocol", "Port", "VpcId", "HealthCheckPath", "HealthCheckIntervalSeconds")
+        chosen = {key: like[key] for key in (*kept, "HealthCheckTimeoutSeconds", "UnhealthyThresholdCount")}
+        made = self.elb.create_target_group(Name=f"more-{time.monotonic_ns()}", **chosen)["TargetGroups"][0]
+        return str(made["TargetGroupArn"])
+
+    def share(self, weights: dict[str, int]) -> None:
+        groups = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in weights.items()]
+        forward = {"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}
+        listeners = self.elb.describe_listeners(LoadBalancerArn=self.load_balancer)["Listeners"]
+        (secure,) = [one["ListenerArn"] for one in listeners if one["Port"] == 443]
+        self.elb.modify_listener(ListenerArn=secure, DefaultActions=[forward])
 
     def deregister(self, *ids: str) -> None:
         self.elb.deregister_targets(TargetGroupArn=self.group, Targets=[{"Id": one} for one in ids])
@@ -155,8 +169,10 @@ def site(cloud: Any) -> Iterator[Site]:
     (shown,) = [one for one in cloud.lab.status()["balancers"] if one["dns_name"] == balancer["DNSName"]]
     context = ssl.create_default_context(cafile=cloud.exports["LAB_CA_FILE"])
     yield Site(cloud, elb, group, arn, list(shown["nodes"].values()), context)
+    used = elb.describe_target_groups(LoadBalancerArn=arn)["TargetGroups"]
     elb.delete_load_balancer(LoadBalancerArn=arn)
-    elb.delete_target_group(TargetGroupArn=group)
+    for one in {group, *(used_one["TargetGroupArn"] for used_one in used)}:
+        elb.delete_target_group(TargetGroupArn=one)
 
 
 def test_no_request_is_lost_while_targets_change_and_some_are_when_draining_is_broken(
@@ -190,6 +206,26 @@ def test_no_request_is_lost_while_targets_change_and_some_are_when_draining_is_b
             until(lambda: load.failures, "broken draining loses requests")
     finally:
         cloud.lab.do("fault", "drain-restore")
+
+
+def test_requests_go_on_when_no_target_is_healthy_and_when_shares_move(
+    cloud: Any, site: Site, launched: Callable[..., tuple[str, str]], until: Callable[..., Any]
+) -> None:
+    one = launched(user_data=SITE)[0]
+    site.register(one)
+    until(lambda: site.health() == {one: "healthy"}, "healthy")
+    other = site.another_group()
+    site.elb.register_targets(TargetGroupArn=other, Targets=[{"Id": one}])
+    with site.load() as load:
+        site.share({site.group: 100, other: 0})
+        site.share({site.group: 90, other: 10})
+        until(lambda: site.health(other) == {one: "healthy"}, "healthy in the second group")
+        site.share({site.group: 0, other: 100})
+        site.elb.modify_target_group(TargetGroupArn=other, Matcher={"HttpCode": "418"})
+        until(lambda: site.health(other) == {one: "unhealthy"}, "unhealthy")
+        count = sum(load.answers.values())
+        until(lambda: sum(load.answers.values()) > count + 50, "fails open")
+    assert load.failures == []
 
 
 def test_redirect_keeps_host_path_and_query(site: Site) -> None:
@@ -294,12 +330,12 @@ def test_database_wants_tls_and_the_password_of_the_api(
     until(lambda: describe()["DBInstanceStatus"] == "available", "available")
     endpoint = describe()["Endpoint"]
 
-    def connects(password: str, **options: Any) -> bool:
+    def connects(password: str, user: str = "checkop", **options: Any) -> bool:
         try:
             pymysql.connect(
                 host="127.0.0.1",
                 port=endpoint["Port"],
-                user="checkop",
+                user=user,
                 password=password,
                 database="checkop",
                 connect_timeout=5,
@@ -313,6 +349,7 @@ def test_database_wants_tls_and_the_password_of_the_api(
     assert connects("first-Password%'1", **tls)
     assert not connects("first-Password%'1")
     assert not connects("other", **tls)
+    assert not connects("", user="root", **tls), "only this machine's root, over the socket, administers it"
     rds.modify_db_instance(DBInstanceIdentifier=name, MasterUserPassword="second", ApplyImmediately=True)
     until(lambda: connects("second", **tls), "new password")
     _, address = launched()
