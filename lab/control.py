@@ -103,6 +103,8 @@ def ask(state: State, command: str, arguments: dict[str, Any] | None = None) -> 
         raise LabError(
             f"The lab did not answer `{command}` within {_ANSWER_SECONDS:.0f} s: see {state.log_file}."
         ) from error
+    except PermissionError as error:
+        raise LabError(f"The lab in {state.root} belongs to another user: run the same command with sudo.") from error
     except OSError as error:
         raise LabError(f"No lab runs in {state.root}: start one with `lab up`.") from error
     if not line:

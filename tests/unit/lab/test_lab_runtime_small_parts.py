@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -149,6 +150,15 @@ def test_commands_reach_the_daemon_below_a_deep_folder(tmp_path: Path) -> None:
         control.ask(state, "break")
     assert control.ask(state, "again") == ["again", {}], "a failing command ended the server"
     server.close()
+
+
+def test_somebody_elses_lab_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(LabError, match="sudo"):
+        control.ask(State(tmp_path), "status")
 
 
 def test_no_lab_says_how_to_start_one(tmp_path: Path) -> None:
