@@ -188,9 +188,13 @@ def test_an_interrupt_is_handed_on_and_waited_for(tmp_path: Path, monkeypatch: p
         tmp_path,
         "import pathlib, sys, time\n"
         "if sys.argv[1] == 'version':\n    print('Packer v1.6.6')\n    sys.exit()\n"
+        "import os, signal\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "def end(*_):\n"
+        f"    time.sleep(0.2)\n    pathlib.Path({str(cleaned)!r}).touch()\n    os._exit(1)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
         f"pathlib.Path({str(started)!r}).touch()\n"
-        "try:\n    time.sleep(60)\n"
-        f"except KeyboardInterrupt:\n    time.sleep(0.2)\n    pathlib.Path({str(cleaned)!r}).touch()\n",
+        "time.sleep(60)\n",
         monkeypatch,
     )
 

@@ -68,8 +68,12 @@ class Packer(PackerExecutable):  # type: ignore[misc]
 
     @staticmethod
     def cancel(process: subprocess.Popen[Any]) -> None:
-        """Have Packer clean up, and kill it if it does not end."""
-        process.send_signal(signal.SIGINT)
+        """Have Packer clean up, and kill it if it does not end.
+
+        SIGTERM, because a program in Go never sees SIGINT where it was started with it ignored, as in a background job.
+        To the whole group, because Packer watches over a copy of itself, and its provisioners end at once then.
+        """
+        os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(timeout=CANCEL_SECONDS)
         except subprocess.TimeoutExpired:
