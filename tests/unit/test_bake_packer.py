@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from checkop.bake import image_tests, template
+from checkop.commands import bake as command
 from checkop.errors import CheckopError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -248,3 +249,23 @@ def test_without_a_builder_the_tests_of_the_image_are_left_alone() -> None:
         check=False,
     )
     assert "no tests collected" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_ends_a_bake_and_a_second_one_lets_it_clean_up(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    cleaned = False
+
+    def end_twice() -> None:
+        nonlocal cleaned
+        with command.termination_is_an_interrupt():
+            try:
+                signal.raise_signal(number)
+            finally:
+                signal.raise_signal(number)
+                cleaned = True
+
+    with pytest.raises(KeyboardInterrupt):
+        end_twice()
+    assert cleaned
+    assert signal.getsignal(number) is before

@@ -81,16 +81,22 @@ def say(text: str) -> None:
 
 @contextmanager
 def termination_is_an_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the bake as Ctrl-C does, so that everything it made is removed."""
+    """Let the first SIGINT or SIGTERM end the bake in order, so that everything it made is removed."""
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
 
     def interrupt(_number: int, _frame: object) -> None:
+        # A second one would stop the cleaning up halfway; every wait in there has a bound.
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _dry_run(bake: Bake, *, as_json: bool) -> int:
