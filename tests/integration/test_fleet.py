@@ -52,7 +52,7 @@ def test_the_group_is_as_stated(environment: Any, autoscaling: Any, ec2: Any) ->
     target_group = environment.client("elbv2").describe_target_groups(Names=[NAME])["TargetGroups"][0]
     assert found["TargetGroupARNs"] == [target_group["TargetGroupArn"]]
     assert found["HealthCheckType"] == "ELB"
-    assert found["HealthCheckGracePeriod"] == 30
+    assert found["HealthCheckGracePeriod"] == 90
     assert found["DefaultInstanceWarmup"] == 0
     assert found["TerminationPolicies"] == ["OldestLaunchTemplate", "OldestInstance"]
     assert found["InstanceMaintenancePolicy"] == {"MinHealthyPercentage": 100, "MaxHealthyPercentage": 150}
