@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from checkop.errors import CheckopError
 from checkop.rollout import checks, watch
-from checkop.rollout.narrate import ALL, held
+from checkop.rollout.narrate import ALL, held, moving
 from checkop.rollout.watch import Act, Decision, Memory
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ class Roll:
         self.memory = Memory(started=bound, progress_at=now)
         self._said = ("", 0.0)
         self._held = 0.0
+        self._looked_at = now
         self._hurry = False
         self._marks: dict[str, float] = {}
 
@@ -235,20 +236,25 @@ class Roll:
         if refresh is not None and not self.entry.refresh:
             # Begun by a process that was killed before it could write it down.
             self.entry = replace(self.entry, refresh=refresh.refresh_id)
+        now = self.tools.clock.seconds()
         if decision.act is Act.WAIT and refresh is not None and held(observation, refresh):
-            self._held += self.settings.poll_seconds
-        full = refresh is not None and refresh.percentage >= ALL
+            self._held += now - self._looked_at
+        self._looked_at = now
         sized = self.entry.first and observation.group.desired > 0 and observation.strong()
-        if (full or sized) and "full" not in self._marks:
-            self._marks["full"] = self.tools.clock.seconds()
+        if sized or (refresh is not None and refresh.percentage >= ALL):
+            self._marks.setdefault("full", now)
+        if "full" in self._marks and not moving(observation):
+            self._marks.setdefault("settled", now)
 
     def _timings(self) -> dict[str, float]:
+        """Return what forecasts learn from; a release that was not followed from its beginning teaches nothing."""
         marks = self._marks
-        if self._resumed or "full" not in marks:
+        if self._resumed or "settled" not in marks:
             return {}
         start = marks.get("started", self._begun)
         return {
             "replacing": round(marks["full"] - start - self._held, 1),
+            "ending": round(marks["settled"] - marks["full"], 1),
             "held": round(self._held, 1),
             "total": round(marks["finished"] - self._begun, 1),
         }

@@ -72,7 +72,7 @@ def make(
         return _blue_green(settings, entries)
     step = _measure(entries, first=first, operation="rollback" if fast else "rollout")
     boot = BOOT_SECONDS + settings.warmup_seconds
-    per_step = step.seconds or (boot if first else boot + settings.deregistration_delay_seconds)
+    per_step = step.seconds or boot
     lines: list[Line] = []
     if first:
         lines.append(Line(f"{settings.desired_size} instances boot and get healthy", per_step))
@@ -81,6 +81,9 @@ def make(
         lines.append(Line(f"step {count}: {each.instances} {noun} replaced, {each.percent} % new", per_step))
         if each.checkpoint and not fast and each.percent < 100:  # noqa: PLR2004 - the end is the soak's
             lines.append(Line(f"checkpoint at {each.percent} %: checks, then held", settings.checkpoint_delay_seconds))
+    if not first:
+        ending = step.ending if step.count else settings.deregistration_delay_seconds
+        lines.append(Line("the last old instances finish open requests and end", ending))
     if not fast:
         soak = settings.soak_seconds if first else max(settings.soak_seconds, settings.checkpoint_delay_seconds)
         lines.append(Line("soak under real traffic", soak))
@@ -88,7 +91,9 @@ def make(
 
 
 def _blue_green(settings: Settings, entries: Sequence[Entry]) -> Forecast:
-    boot, drain = boot_seconds(settings, entries), settings.deregistration_delay_seconds
+    rolled = _measure(entries, first=False)
+    boot = boot_seconds(settings, entries)
+    drain = rolled.ending if rolled.count else settings.deregistration_delay_seconds
     lines = [Line("green boots and gets healthy", boot)]
     lines += [
         Line(f"green takes {share} %, checked and held", settings.checkpoint_delay_seconds)
@@ -109,15 +114,20 @@ def boot_seconds(settings: Settings, entries: Sequence[Entry]) -> float:
 
 @dataclass(frozen=True)
 class _Measured:
-    """Seconds a step took, 0 when nothing was measured, and in how many releases."""
+    """Seconds a step took, 0 when nothing was measured, in how many releases, and how long the end took."""
 
     seconds: float
     count: int
+    # From the last replacement's health to the end of the last old instance.
+    ending: float
 
 
 def _measure(entries: Sequence[Entry], *, first: bool, operation: str = "rollout") -> _Measured:
     """Take the median step of the newest releases of the kind; for want of those, of any that replaced instances."""
     measured = [each for each in entries if each.result == "succeeded" and each.first == first and each.step_seconds]
     alike = [each for each in measured if each.operation == operation] or measured
-    seen = [each.step_seconds for each in alike[:LOOK_BACK]]
-    return _Measured(median(seen), len(seen)) if seen else _Measured(0.0, 0)
+    seen = alike[:LOOK_BACK]
+    if not seen:
+        return _Measured(0.0, 0, 0.0)
+    ending = median(each.timings.get("ending", 0.0) for each in seen)
+    return _Measured(median(each.step_seconds for each in seen), len(seen), ending)

@@ -235,16 +235,16 @@ def make_entry(release: str, **changes: object) -> Entry:
 def test_forecast_takes_the_median_step_of_the_newest_releases_alike():
     layout = plan.make(2, 2, 100, 150, (50, 100))
     entries = [
-        make_entry("0009", steps=2, timings={"replacing": 800.0}),
+        make_entry("0009", steps=2, timings={"replacing": 800.0, "ending": 40.0}),
         make_entry("0008", steps=1, timings={"replacing": 90.0}, operation="rollback"),
         make_entry("0007", steps=2, timings={"replacing": 400.0}, result="rolled_back"),
-        make_entry("0006", steps=2, timings={"replacing": 600.0}),
-        make_entry("0005", steps=2, timings={"replacing": 640.0}),
+        make_entry("0006", steps=2, timings={"replacing": 600.0, "ending": 50.0}),
+        make_entry("0005", steps=2, timings={"replacing": 640.0, "ending": 60.0}),
         make_entry("0004", steps=2, timings={"replacing": 9000.0}),
         make_entry("0001", steps=1, timings={"replacing": 150.0}, first=True),
     ]
     made = forecast.make(layout, make_settings(checkpoint_delay_seconds=300, soak_seconds=300), entries)
-    assert (made.measured, made.seconds) == (3, 320 + 300 + 320 + 300)
+    assert (made.measured, made.seconds) == (3, 320 + 300 + 320 + 50 + 300)
     assert forecast.make(layout, make_settings(), entries, first=True).lines[0].seconds == 150
     assert forecast.make(plan.make(2, 2, 100, 200, ()), make_settings(), entries, fast=True).seconds == 90
     assert "from 3 earlier releases" in made.table()[-1]

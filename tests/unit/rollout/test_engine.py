@@ -399,3 +399,16 @@ def test_zone_that_is_cut_on_the_way_ends_well_on_what_is_left(bench):
     assert len(bench.fleet.running_images()) >= 2
     assert "none in us-east-1d" in outcome.entry.reason
     assert bench.clock.time - started < 500
+
+
+def test_forecast_from_the_ledger_is_within_a_fifth_of_what_happens(bench):
+    bench.rollout("ami-2")
+    for image in ("ami-3", "ami-1"):
+        outcome = bench.rollout(image)
+        forecast = float(outcome.forecast[-1].split(" s ")[0])
+        assert abs(forecast - outcome.entry.seconds) <= 0.2 * outcome.entry.seconds, (outcome, bench.said)
+    bench.rollback()
+    bench.rollout("ami-2")
+    outcome = bench.rollback()
+    forecast = float(outcome.forecast[-1].split(" s ")[0])
+    assert abs(forecast - outcome.entry.seconds) <= 0.2 * outcome.entry.seconds, (outcome, bench.said)
