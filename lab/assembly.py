@@ -119,6 +119,7 @@ class Lab:
         self.desk = FaultDesk(cloud, self.runtime, engine)
         self.reconciler = Reconciler(cloud, self.runtime)
         stack.callback(databases.close)
+        stack.callback(file_systems.close)
         stack.callback(jobs.stop)
         stack.callback(self.reconciler.stop)
         # What jobs and measurements report wakes the same loop as a request does.

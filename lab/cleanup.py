@@ -10,6 +10,8 @@ from lab import containers, filesystem, processes
 from lab.engine import Engine, EngineError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lab.state import State
 
 log = logging.getLogger(__name__)
@@ -23,8 +25,12 @@ def leftovers(state: State) -> bool:
     return state.root.exists() and any(entry.name not in _KEPT for entry in state.root.iterdir())
 
 
-def remove_all(state: State) -> list[str]:
+def remove_all(state: State, moved_to: Path | None = None) -> list[str]:
     """End processes, remove containers, images and mounts, and empty the state folder.
+
+    Args:
+        state: the lab's folder, whose name its containers carry.
+        moved_to: where that folder lies now, if somebody moved it away below a running lab.
 
     Returns:
         What was found and removed, a few words each.
@@ -33,16 +39,17 @@ def remove_all(state: State) -> list[str]:
         LabError: something resists; the sentence names it.
     """
     removed: list[str] = []
-    if not state.root.exists():
+    root = moved_to or state.root
+    if not root.exists() and moved_to is None:
         return removed
     # File systems first: a container that waits for one that hangs could not be ended.
-    removed += [f"process {name}" for name in processes.end_recorded(state.processes)]
+    removed += [f"process {name}" for name in processes.end_recorded(root / state.processes.name)]
     engine = Engine(containers.environment(), state.lab_id)
     names = engine.containers()
     engine.remove(names)
     removed += [f"container {name}" for name in names]
-    mounts = filesystem.mounts_below(state.root)
-    filesystem.unmount_all(state.root)
+    mounts = filesystem.mounts_below(root)
+    filesystem.unmount_all(root)
     removed += [f"mount {point}" for point in mounts]
     images = engine.images()
     try:
@@ -51,7 +58,7 @@ def remove_all(state: State) -> list[str]:
     except EngineError as error:
         # Another lab of this checkout may run from a copy; its own `down` removes it then.
         log.warning("images stay: %s", error)
-    for entry in state.root.iterdir():
+    for entry in root.iterdir() if root.exists() else ():
         if entry.name in _KEPT:
             continue
         if entry.is_dir() and not entry.is_symlink():

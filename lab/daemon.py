@@ -25,6 +25,9 @@ from lab.state import State, daemon_lock
 
 log = logging.getLogger("lab")
 
+# How often the daemon looks whether its folder is still there: nobody could reach it any more otherwise.
+_LOOK_SECONDS = 5.0
+
 
 class Daemon:
     """Builds a lab, serves it until it is told to end, and takes it apart.
@@ -50,7 +53,8 @@ class Daemon:
             LabError: the lab cannot start; what was begun is removed.
         """
         with ExitStack() as stack:
-            stack.callback(cleanup.remove_all, self._state)
+            folder = os.open(self._state.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(self._remove_all, folder)
             announce("progress", "keys, file systems, balancer and API start")
             lab = Lab(self._state, self._host_image["reference"], stack)
             control = ControlServer(self._state.control_socket, lambda *request: self._answer(lab, *request))
@@ -58,8 +62,15 @@ class Daemon:
             lab.start()
             announce("ready", self._state.run())
             log.info("ready")
-            self._ending.wait()
-            log.info("ending")
+            while not self._ending.wait(_LOOK_SECONDS) and self._state.run_file.exists():
+                pass
+            log.info("ending" if self._ending.is_set() else "ending, because the state folder was taken away")
+
+    def _remove_all(self, folder: int) -> None:
+        """Remove everything, also when `rm` or a tool that clears temporary folders was there before us."""
+        where = Path(os.readlink(f"/proc/self/fd/{folder}"))  # noqa: PTH115 (a name of the kernel's, not a file's)
+        os.close(folder)
+        cleanup.remove_all(self._state, None if where == self._state.root else where)
 
     def _answer(self, lab: Lab, command: str, arguments: dict[str, Any]) -> Any:
         """Carry out a command of `lab.control`."""

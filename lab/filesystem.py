@@ -62,9 +62,10 @@ class FileSystems:
         (self.shared / _API_FOLDER).mkdir()
 
     def close(self) -> None:
-        """Stop serving everything."""
-        for file_system_id in sorted(self._served):
-            self._remove(file_system_id)
+        """End every process that serves; `lab.cleanup` takes their mounts away."""
+        for children in self._served.values():
+            for child in children.values():
+                child.stop()
 
     def served(self) -> dict[str, str]:
         """Return file system id: `available`, `hung` or `dead`."""

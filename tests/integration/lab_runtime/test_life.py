@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lab.filesystem import mounts_below
+from lab.processes import start_time
 from lab.state import daemon_alive
 
 
@@ -66,6 +68,22 @@ def test_terminated_daemon_leaves_nothing(idle_lab: Any, until: Callable[..., An
     os.kill(idle_lab.status()["lab"]["pid"], signal.SIGTERM)
     until(lambda: not daemon_alive(idle_lab.state), "daemon ended")
     assert idle_lab.leftovers() == []
+
+
+def test_lab_whose_folder_is_taken_away_ends_itself(idle_lab: Any, until: Callable[..., Any]) -> None:
+    idle_lab.do("up")
+    efs, ec2 = idle_lab.client("efs"), idle_lab.client("ec2")
+    efs.create_file_system(CreationToken="left")
+    image = ec2.describe_images(Owners=["125523088429"], IncludeDeprecated=True)["Images"][0]["ImageId"]
+    ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, InstanceType="t3.xlarge")
+    until(lambda: [one["condition"] for one in idle_lab.status()["instances"]] == ["running"], "instance runs")
+    until(lambda: [one["state"] for one in idle_lab.status()["file_systems"]] == ["available"], "file system")
+    pid = idle_lab.status()["lab"]["pid"]
+    away = idle_lab.state.root.rename(idle_lab.state.root.with_name("away"))
+    until(lambda: start_time(pid) is None, "daemon ended")
+    assert idle_lab.leftovers() == []
+    assert mounts_below(away) == []
+    until(lambda: not [name for name in away.iterdir() if name.name == "processes"], "nothing left")
 
 
 def test_interrupted_start_leaves_nothing(idle_lab: Any, until: Callable[..., Any]) -> None:
