@@ -73,6 +73,8 @@ def variables(run: dict[str, Any], names: dict[str, str]) -> dict[str, str]:
         "LAB_CERTIFICATE_KEY_FILE": run["certificate_key_file"],
         "LAB_RESOLVE": json.dumps(names),
         "LAB_HOST_ENDPOINT_URL": f"http://10.0.2.2:{run['port']}",
+        # Packer asks every second what here takes one; AWS takes minutes, and Packer's own pause is right there.
+        "AWS_POLL_DELAY_SECONDS": "1",
         "PKR_VAR_custom_endpoint_ec2": endpoint,
         "PKR_VAR_skip_region_validation": "true",
         "PKR_VAR_skip_metadata_api_check": "true",

@@ -19,7 +19,7 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.sample_app import build as sample
-from lab.steps import Runner, say
+from lab.steps import Runner, Step, say
 
 INVENTORY = "inventory/rehearsal"
 OUTPUT = Path("build/rehearsal")
@@ -111,19 +111,28 @@ def rehearse(began: float, keep: bool) -> dict[str, Any]:
 
         site = ["ansible-playbook", "-i", INVENTORY, "playbooks/site.yml"]
         runner.run("site", site)
+        # As on a working day: a bake disturbs neither a run of site.yml nor a rollout, and is disturbed by none.
+        first = _bake(runner, "1.0.0")
         again = runner.run("site_again", site)
-        _bake(runner, "1.0.0")
+        runner.finish(first)
         load = Load(environment, OUTPUT / "load.json")
+        second = _bake(runner, "1.1.0")
         _play(runner, "rollout", "rollout.yml")
-        _bake(runner, "1.1.0")
+        runner.finish(second)
         _play(runner, "rollout", "rollout.yml")
         _play(runner, "rollback", "rollback.yml")
         figures = load.stop()
         load = None
-        releases = json.loads(_capture(environment, ["checkop", "releases", "-i", INVENTORY, "--json"]))
-        status = json.loads(_capture(environment, ["lab", "status", "--json"]))
-        present = json.loads(_capture(environment, [sys.executable, "-m", "lab.systems", "-i", INVENTORY]))
+        python = [sys.executable, "-m"]
+        releases, status, present, drains = _read(
+            environment,
+            ["checkop", "releases", "-i", INVENTORY, "--json"],
+            ["lab", "status", "--json"],
+            [*python, "lab.systems", "-i", INVENTORY],
+            [*python, "lab.drains", "-i", INVENTORY],
+        )
     finally:
+        runner.end()
         if load is not None:
             load.kill()
         if not keep:
@@ -136,6 +145,7 @@ def rehearse(began: float, keep: bool) -> dict[str, Any]:
         "timings": runner.timings,
         "site_again_changed": site_again_changed,
         "load": figures,
+        "drains_seconds": drains,
         "releases": releases,
         "host_image": status["host_image"],
     }
@@ -145,14 +155,20 @@ def _play(runner: Runner, name: str, playbook: str) -> None:
     runner.run(name, ["ansible-playbook", "-i", INVENTORY, f"playbooks/{playbook}"])
 
 
-def _bake(runner: Runner, version: str) -> None:
+def _bake(runner: Runner, version: str) -> Step:
     archive, digest = sample.build(version, Path("build/application"))
     command = ["checkop", "bake", "-i", INVENTORY, "--version", version]
-    runner.run("bake", [*command, "--archive", str(archive), "--sha256", digest])
+    return runner.start("bake", [*command, "--archive", str(archive), "--sha256", digest])
 
 
-def _capture(environment: dict[str, str], command: list[str]) -> str:
-    return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+def _read(environment: dict[str, str], *commands: list[str]) -> list[Any]:
+    """Run commands side by side, and return what each printed, read as JSON."""
+    running = [subprocess.Popen(one, env=environment, stdout=subprocess.PIPE, text=True) for one in commands]
+    printed = [process.communicate()[0] for process in running]
+    for command, process in zip(commands, running, strict=True):
+        if process.returncode != 0:
+            raise subprocess.CalledProcessError(process.returncode, command)
+    return [json.loads(text) for text in printed]
 
 
 def table(summary: dict[str, Any]) -> str:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from checkop import inventory
+
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.rehearsal
 
 
@@ -40,6 +44,13 @@ def test_the_ledger_tells_the_story(summary):
     ]
     assert first["image"] == back["image"] != second["image"]
     assert (first["application_version"], second["application_version"]) == ("1.0.0", "1.1.0")
+
+
+def test_every_old_instance_completed_its_own_lifecycle_action(summary):
+    facts = inventory.load(ROOT / "inventory/rehearsal")
+    assert len(summary["drains_seconds"]) == 4
+    # Whoever is waited for until the hook's time is over takes longer than that.
+    assert max(summary["drains_seconds"]) < facts["fleet_drain_timeout_seconds"]
 
 
 def test_nothing_is_left_running(summary):

@@ -197,7 +197,7 @@ class Gates:
         return f"{each(self.clones, ask)[0]} of {namespace}"
 
     def _wait(self, what: str, look: Callable[[], tuple[bool, str]]) -> None:
-        wait_until(what, look, timeout_seconds=self.timeout_seconds, interval_seconds=2)
+        wait_until(what, look, timeout_seconds=self.timeout_seconds, interval_seconds=1)
 
 
 def runs(service: Service, properties: Mapping[str, str]) -> bool:

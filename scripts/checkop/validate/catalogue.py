@@ -206,6 +206,8 @@ FLEET_VARIABLES: Mapping[str, Kind] = {
     "fleet_warmup_seconds": SECONDS,
     # PutLifecycleHook: 30 seconds to two hours.
     "fleet_drain_timeout_seconds": Number(30, 7200),
+    "fleet_drain_poll_seconds": Number(1, 60),
+    "fleet_drain_settle_seconds": Number(0, 60),
     "fleet_target_cpu_percent": Number(1, 100),
     "fleet_schedule_time_zone": Text(r"[A-Za-z_]+(/[A-Za-z0-9_+-]+)*", "an IANA time zone, for example America/Bogota"),
     "fleet_scheduled_actions": Items(
@@ -316,6 +318,7 @@ MONITORING_VARIABLES: Mapping[str, Kind] = {
         )
     ),
     "monitoring_interval_seconds": Number(1, 3600),
+    "monitoring_flush_seconds": Number(1, 3600),
     "monitoring_metric_filters": Items(METRIC_FILTER),
     "monitoring_alarm_prefix": ANY_TEXT,
     "monitoring_alarms": Items(ALARM, least=1),

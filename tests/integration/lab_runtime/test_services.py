@@ -133,8 +133,16 @@ class Site:
         self.elb.deregister_targets(TargetGroupArn=self.group, Targets=[{"Id": one} for one in ids])
 
 
+def _accepts(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), 1).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 @pytest.fixture
-def site(cloud: Any) -> Iterator[Site]:
+def site(cloud: Any, until: Callable[..., Any]) -> Iterator[Site]:
     elb, acm = cloud.lab.client("elbv2"), cloud.lab.client("acm")
     certificate = acm.import_certificate(
         Certificate=Path(cloud.exports["LAB_CERTIFICATE_FILE"]).read_bytes(),
@@ -168,6 +176,9 @@ def site(cloud: Any) -> Iterator[Site]:
     )
     (shown,) = [one for one in cloud.lab.status()["balancers"] if one["dns_name"] == balancer["DNSName"]]
     context = ssl.create_default_context(cafile=cloud.exports["LAB_CA_FILE"])
+    # As of a new load balancer on AWS, its nodes answer a moment after the API did.
+    for address in shown["nodes"].values():
+        until(lambda address=address: all(_accepts(address, port) for port in (80, 443)), f"{address} listens")
     yield Site(cloud, elb, group, arn, list(shown["nodes"].values()), context)
     used = elb.describe_target_groups(LoadBalancerArn=arn)["TargetGroups"]
     elb.delete_load_balancer(LoadBalancerArn=arn)

@@ -44,3 +44,24 @@ def test_steps_of_one_name_add_up(tmp_path):
         assert runner.run("bake", [sys.executable, "-c", "print('x')"]) == "x"
     assert 0 < runner.timings["bake"] <= time.monotonic() - began + 0.02
     assert len(list((tmp_path / "logs").iterdir())) == 2
+
+
+def test_steps_run_side_by_side(tmp_path):
+    runner = Runner(tmp_path / "logs", {})
+    # Each waits for the file that the other makes, so that neither ends alone.
+    meet = (
+        "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch()\n"
+        "while not pathlib.Path(sys.argv[2]).exists(): time.sleep(0.01)"
+    )
+    first = runner.start("first", [sys.executable, "-c", meet, str(tmp_path / "a"), str(tmp_path / "b")])
+    runner.run("second", [sys.executable, "-c", meet, str(tmp_path / "b"), str(tmp_path / "a")])
+    runner.finish(first)
+    assert set(runner.timings) == {"first", "second"}
+
+
+def test_nothing_runs_on_after_the_end(tmp_path):
+    runner = Runner(tmp_path / "logs", {})
+    step = runner.start("long", [sys.executable, "-c", "import time; time.sleep(600)"])
+    runner.end()
+    with pytest.raises(LabError, match="long ended with status -15"):
+        step.finish()
