@@ -2,7 +2,8 @@
 
 Requests are sent at a fixed rate whatever the answers do, and latency counts from the moment a request was due, so
 that a stalled server cannot hide its own delay. Most requests share kept-alive connections, some open their own,
-some upload a spreadsheet, and a few downloads are read slowly enough to be under way while an instance drains.
+some upload a spreadsheet, and a few download a file that is too big for the buffers on its way, slowly, so that some
+are always under way while an instance drains.
 """
 
 from __future__ import annotations
@@ -26,12 +27,18 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 TIMEOUT_SECONDS = 15.0
 LONG_DOWNLOAD_SECONDS = 4.0
-MOST_FAILURES_KEPT = 100
-SPREADSHEET = (
-    b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet">'
-    + b"<!-- padding -->" * 256
-    + b"</Workbook>"
-)
+LONG_DOWNLOAD_CHUNK = 64 * 1024
+MOST_FAILURES_KEPT = 10_000
+
+
+def spreadsheet(paddings: int) -> bytes:
+    """Return a spreadsheet of sixteen bytes a padding and a little more."""
+    head = b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet">'
+    return head + b"<!-- padding -->" * paddings + b"</Workbook>"
+
+
+UPLOAD = spreadsheet(256)
+LONG_DOWNLOAD = spreadsheet(512 * 1024)
 
 
 @dataclass
@@ -84,16 +91,24 @@ class Tally:
 
 
 class Nodes(AbstractResolver):
-    """Answers every name with the balancer's nodes in turn, as its DNS name does."""
+    """Answers every name with all nodes of the balancer, in turning order, as its DNS name does.
+
+    Whoever cannot connect to the first takes the next.
+    """
 
     def __init__(self, addresses: list[str]) -> None:
-        self._turn = itertools.cycle(addresses)
+        self._addresses = addresses
+        self._turn = itertools.cycle(range(len(addresses)))
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Return one node (aiohttp's resolver interface)."""
-        return [ResolveResult(hostname=host, host=next(self._turn), port=port, family=family, proto=0, flags=0)]
+        """Return the nodes (aiohttp's resolver interface)."""
+        first = next(self._turn)
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)
+            for address in self._addresses[first:] + self._addresses[:first]
+        ]
 
     async def close(self) -> None:
         """Nothing is held open."""
@@ -120,13 +135,14 @@ class Load:
         self._addresses = addresses
         self._tls = ssl.create_default_context(cafile=str(ca_file))
         self._rate = rate
-        self._report = ""
+        self._long_download = ""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until told to stop, then wait for what is under way."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_SECONDS, sock_read=TIMEOUT_SECONDS)
         connector = aiohttp.TCPConnector(resolver=Nodes(self._addresses), use_dns_cache=False, limit=0, ssl=self._tls)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+            await self._prepare(session)
             open_work: set[asyncio.Task[None]] = set()
             began = time.monotonic()
             for number in itertools.count():
@@ -141,6 +157,12 @@ class Load:
                 task.add_done_callback(open_work.discard)
             if open_work:
                 await asyncio.wait(open_work, timeout=TIMEOUT_SECONDS)
+
+    async def _prepare(self, session: aiohttp.ClientSession) -> None:
+        """Upload what the long downloads ask for."""
+        async with session.post(f"{self._url}/api/uploads", data=LONG_DOWNLOAD) as answer:
+            answer.raise_for_status()
+            self._long_download = str((await answer.json(content_type=None))["id"])
 
     async def wait_ready(self, stop: asyncio.Event) -> None:
         """Ask until every node of the balancer has answered well once."""
@@ -160,7 +182,7 @@ class Load:
         try:
             if number % 100 == 50:  # noqa: PLR2004 - the mix: 1 % uploads
                 await self._upload(session, due)
-            elif number % 200 == 150 and self._report:  # noqa: PLR2004 - 0.5 % slow downloads
+            elif number % 400 == 150:  # noqa: PLR2004 - 0.25 % long downloads
                 await self._download(session, due)
             else:
                 headers = {"Connection": "close"} if number % 20 == 0 else {}
@@ -171,21 +193,19 @@ class Load:
             self.tally.fail(due, type(error).__name__, str(error))
 
     async def _upload(self, session: aiohttp.ClientSession, due: float) -> None:
-        async with session.post(f"{self._url}/api/uploads", data=SPREADSHEET) as answer:
-            body = await answer.json(content_type=None)
+        async with session.post(f"{self._url}/api/uploads", data=UPLOAD) as answer:
+            await answer.read()
             self._judge(answer, due)
-            if answer.ok:
-                self._report = str(body["id"])
 
     async def _download(self, session: aiohttp.ClientSession, due: float) -> None:
-        async with session.get(f"{self._url}/api/uploads/{self._report}") as answer:
-            pause = LONG_DOWNLOAD_SECONDS / 4
-            received = 0
-            while chunk := await answer.content.read(len(SPREADSHEET) // 4 + 1):
+        async with session.get(f"{self._url}/api/uploads/{self._long_download}") as answer:
+            began, received = time.monotonic(), 0
+            while chunk := await answer.content.read(LONG_DOWNLOAD_CHUNK):
                 received += len(chunk)
-                await asyncio.sleep(pause)
-            if answer.ok and received != len(SPREADSHEET):
-                self.tally.fail(due, "short body", f"{received} of {len(SPREADSHEET)} bytes")
+                ahead = received / len(LONG_DOWNLOAD) * LONG_DOWNLOAD_SECONDS - (time.monotonic() - began)
+                await asyncio.sleep(max(ahead, 0))
+            if answer.ok and received != len(LONG_DOWNLOAD):
+                self.tally.fail(due, "short body", f"{received} of {len(LONG_DOWNLOAD)} bytes")
                 return
             # The reader's own pauses are no latency of the service.
             self._judge(answer, time.monotonic())

@@ -58,13 +58,23 @@ def changed_tasks(output: str) -> int:
 
 
 class Load:
-    """The load generator as a process of its own, so that its timing is not ours."""
+    """The load generator as a process of its own, so that its timing is not ours.
 
-    def __init__(self, environment: dict[str, str], output: Path) -> None:
+    Parameters
+    ----------
+    environment:
+        What `lab env` exports, which names the balancer's nodes.
+    output:
+        File for the figures.
+    rate:
+        Requests a second.
+    """
+
+    def __init__(self, environment: dict[str, str], output: Path, rate: float = RATE_PER_SECOND) -> None:
         self._output = output
         addresses = sorted(set(json.loads(environment["LAB_RESOLVE"]).values()))
         nodes = [word for address in addresses for word in ("--address", address)]
-        command = [sys.executable, "-m", "lab.load", "--wait-ready", "--rate", str(RATE_PER_SECOND), *nodes]
+        command = [sys.executable, "-m", "lab.load", "--wait-ready", "--rate", str(rate), *nodes]
         command += ["--ca-file", environment["LAB_CA_FILE"], "--output", str(output)]
         self._process = subprocess.Popen(command, env=environment, start_new_session=True)
 

@@ -42,6 +42,8 @@ class Step:
         self.seconds = 0.0
         self._log = log
         self._lines: list[str] = []
+        self._news = threading.Condition()
+        self._silent = False
         self._began = time.monotonic()
         # It has a session of its own, so that a signal reaches the command with its children.
         self._process = subprocess.Popen(
@@ -74,6 +76,24 @@ class Step:
         say(f"{self.name}: done in {self.seconds:.1f} s")
         return "\n".join(self._lines)
 
+    def wait_for(self, words: str, timeout: float) -> str:
+        """Wait until it prints a line that has these words in it, and return that line.
+
+        Raises
+        ------
+        LabError
+            It ended without, or the seconds of `timeout` are over.
+        """
+        deadline = time.monotonic() + timeout
+        with self._news:
+            while True:
+                for line in self._lines:
+                    if words in line:
+                        return line
+                if self._silent or not self._news.wait(max(deadline - time.monotonic(), 0)):
+                    tail = "\n".join(self._lines[-TAIL_LINES:])
+                    raise LabError(f"{tail}\n{self.name} did not say {words!r} within {timeout:g} s")
+
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal to the command and its children, and return the status with which it ended."""
         if self._process.poll() is None:
@@ -88,7 +108,9 @@ class Step:
             for line in stream:
                 log.write(line)
                 log.flush()
-                self._lines.append(line.rstrip("\n"))
+                with self._news:
+                    self._lines.append(line.rstrip("\n"))
+                    self._news.notify_all()
                 if _NEWS.match(line):
                     news = line.strip().rstrip("* ")
                 if news and time.monotonic() - shown >= HEARTBEAT_SECONDS:
@@ -97,6 +119,9 @@ class Step:
                     news = ""
         self._process.wait()
         self.seconds = time.monotonic() - self._began
+        with self._news:
+            self._silent = True
+            self._news.notify_all()
 
 
 @dataclass
@@ -147,6 +172,10 @@ class Runner:
             The command failed; its last words and the log's place are in the message.
         """
         return self.finish(self.start(name, command))
+
+    def forget(self, step: Step) -> None:
+        """Take no more care of a step, which was ended on purpose."""
+        self._running.remove(step)
 
     def end(self) -> None:
         """End what still runs: after an interruption, or because a step beside it failed."""

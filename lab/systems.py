@@ -46,6 +46,10 @@ def present(inventory: Path) -> dict[str, bool]:
         zones = {i["Placement"]["AvailabilityZone"] for i in instances(facts["fleet_name"])}
         return zones == set(facts["fleet_zones"])
 
+    def addressed() -> bool:
+        holders = {a.get("InstanceId") for a in ec2.describe_addresses(Filters=owned)["Addresses"]}
+        return {i["InstanceId"] for i in [*instances(facts["fleet_name"]), *instances(facts["hub_name"])]} <= holders
+
     def zone() -> bool:
         zones = client("route53").list_hosted_zones_by_name(DNSName=facts["dns_zone"])["HostedZones"]
         return bool(zones) and zones[0]["ResourceRecordSetCount"] == len(facts["dns_records"])
@@ -64,7 +68,7 @@ def present(inventory: Path) -> dict[str, bool]:
         "Elastic Load Balancing": lambda: client("elbv2").describe_load_balancers(Names=[facts["balancer_name"]])[
             "LoadBalancers"
         ],
-        "Elastic IP": lambda: ec2.describe_addresses(Filters=owned)["Addresses"],
+        "Elastic IP": addressed,
         "Route 53": zone,
         "EFS": lambda: [
             f for f in client("efs").describe_file_systems()["FileSystems"] if f.get("Name") == facts["storage_name"]

@@ -116,7 +116,7 @@ def measure(runs: int, keep: Callable[[Figure], None]) -> None:
             runner.run(f"bake {version}", [*command, "--archive", str(archive), "--sha256", digest])
             runner.run(f"rollout {version}", playbook("rollout"))
         keep(compare("bake with its gates, warm", [runner.timings["bake 1.1.0"]], [runner.timings["bake 1.0.0"]]))
-        configure = playbook("configure", "-e", "configure_hosts=autochop")
+        configure = playbook("configure", "-e", "host_group=autochop")
         runner.run("configure", configure)
         keep(against_stock("configure.yml on two hosts, nothing to do", configure, environment, runs))
         for figure in idle(environment):

@@ -1,22 +1,48 @@
-"""The rehearsal that the tests of this folder look at: run once, left for nobody."""
+"""The rehearsal that the tests of this folder look at, and whose service they let things go wrong in: run once."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.rehearsal import OUTPUT, lab_environment
+from tests.rehearsal.service import Service
+
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def summary() -> dict[str, Any]:
-    """Rehearse as `make rehearse` does, and return what it wrote."""
-    ended = subprocess.run([sys.executable, "-m", "lab.rehearsal"], cwd=ROOT, check=False)
-    written = json.loads((ROOT / "build/rehearsal/summary.json").read_text(encoding="utf-8"))
-    assert ended.returncode == 0, written.get("error", written)
-    return written
+def summary() -> Iterator[dict[str, Any]]:
+    """Rehearse as `make rehearse` does, with the lab kept for the tests, and return what it wrote."""
+    base = dict(os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    try:
+        ended = subprocess.run([sys.executable, "-m", "lab.rehearsal", "--keep"], cwd=ROOT, check=False)
+        written = json.loads((ROOT / OUTPUT / "summary.json").read_text(encoding="utf-8"))
+        assert ended.returncode == 0, written.get("error", written)
+        yield written
+    finally:
+        subprocess.run(["lab", "down"], cwd=ROOT, env=base, check=True)
+    asked = subprocess.run(["lab", "status"], cwd=ROOT, env=base, check=False, capture_output=True, text=True)
+    assert asked.returncode == 1
+    assert "No lab runs" in asked.stderr
+
+
+@pytest.fixture(scope="session")
+def environment(summary: dict[str, Any]) -> dict[str, str]:
+    """What `lab env` exports for the rehearsal's lab."""
+    base = dict(os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    exported = subprocess.run(["lab", "env"], cwd=ROOT, env=base, check=True, capture_output=True, text=True).stdout
+    return lab_environment(exported, base)
+
+
+@pytest.fixture(scope="session")
+def service(environment: dict[str, str]) -> Service:
+    """The rehearsal's service, with both of its releases at hand."""
+    return Service(environment)

@@ -27,7 +27,7 @@ SERVICES = (
     Service("checkop"),
     Service("checkop-configure"),
     Service("checkop-lifecycle"),
-    Service("checkop-address"),
+    Service("checkop-address", lasting=False),
     Service("amazon-cloudwatch-agent"),
 )
 # Ports that may be open to other machines.

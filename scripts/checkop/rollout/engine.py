@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from checkop.errors import CheckopError
-from checkop.rollout import checks, watch
+from checkop.rollout import checks, plan, watch
+from checkop.rollout.forecast import planned_seconds
 from checkop.rollout.narrate import ALL, held, moving
 from checkop.rollout.watch import Act, Decision, Memory
 
@@ -256,8 +257,15 @@ class Roll:
             "replacing": round(marks["full"] - start - self._held, 1),
             "ending": round(marks["settled"] - marks["full"], 1),
             "held": round(self._held, 1),
+            "planned": round(self._planned(), 1),
             "total": round(marks["finished"] - self._begun, 1),
         }
+
+    def _planned(self) -> float:
+        entry, settings = self.entry, replace(self.settings, strategy=self.entry.strategy)
+        low, high = settings.min_healthy_percent, settings.max_healthy_percent
+        layout = plan.make(entry.instances, entry.instances, low, high, settings.checkpoints)
+        return planned_seconds(layout, settings, fast=entry.operation == "rollback", first=entry.first)
 
     def tell(self, text: str) -> None:
         """Say a line of this release, unless it was just said."""

@@ -7,10 +7,10 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from checkop.ledger import Entry
-    from checkop.rollout.plan import Plan
+    from checkop.rollout.plan import Plan, Step
     from checkop.rollout.settings import Settings
 
 # An instance of CentOS 7 boots, mounts ChOp-Temp and starts the application in about so long, when nothing was
@@ -79,15 +79,41 @@ def make(
     for count, each in enumerate(plan.steps if not first else (), start=1):
         noun = "instance" if each.instances == 1 else "instances"
         lines.append(Line(f"step {count}: {each.instances} {noun} replaced, {each.percent} % new", per_step))
-        if each.checkpoint and not fast and each.percent < 100:  # noqa: PLR2004 - the end is the soak's
-            lines.append(Line(f"checkpoint at {each.percent} %: checks, then held", settings.checkpoint_delay_seconds))
+        if _holds(each) and not fast:
+            lines.append(Line(f"checkpoint at {each.percent} %: held", settings.checkpoint_delay_seconds))
     if not first:
         ending = step.ending if step.count else settings.deregistration_delay_seconds
         lines.append(Line("the last old instances finish open requests and end", ending))
+    if step.checks:
+        lines.append(Line("checks through the balancer", step.checks))
     if not fast:
-        soak = settings.soak_seconds if first else max(settings.soak_seconds, settings.checkpoint_delay_seconds)
-        lines.append(Line("soak under real traffic", soak))
+        lines.append(Line("soak under real traffic", _soak(settings, first=first)))
     return Forecast(tuple(lines), step.count)
+
+
+def planned_seconds(plan: Plan, settings: Settings, *, fast: bool = False, first: bool = False) -> float:
+    """Return how long the settings themselves let a release rest.
+
+    Parameters
+    ----------
+    plan, settings, fast, first:
+        As for `make`.
+    """
+    if fast:
+        return 0.0
+    if settings.strategy == "blue_green" and not first:
+        return settings.checkpoint_delay_seconds * (len(settings.weights) - 1) + settings.hold_seconds
+    holds = 0 if first else sum(_holds(each) for each in plan.steps)
+    return holds * settings.checkpoint_delay_seconds + _soak(settings, first=first)
+
+
+def _holds(step: Step) -> bool:
+    """Whether a refresh rests after a step; the rest after the last one is the soak."""
+    return step.checkpoint and step.percent < 100  # noqa: PLR2004 - per cent
+
+
+def _soak(settings: Settings, *, first: bool) -> float:
+    return settings.soak_seconds if first else max(settings.soak_seconds, settings.checkpoint_delay_seconds)
 
 
 def _blue_green(settings: Settings, entries: Sequence[Entry]) -> Forecast:
@@ -104,30 +130,50 @@ def _blue_green(settings: Settings, entries: Sequence[Entry]) -> Forecast:
         Line("blue, without traffic, gets the image too", boot + drain),
         Line("green finishes open requests and goes", drain),
     ]
-    return Forecast(tuple(lines), _measure(entries, first=True).count)
+    alike = [each for each in entries if each.strategy == "blue_green" and "planned" in each.timings][:LOOK_BACK]
+    if alike:
+        # What earlier ones took beside the pauses, boots and drains above.
+        work = median(each.timings["total"] - each.timings["planned"] for each in alike)
+        lines.append(Line("checks through the balancer, and changes of shares", max(work - 2 * (boot + drain), 0.0)))
+    return Forecast(tuple(lines), max(rolled.count, len(alike)))
 
 
 def boot_seconds(settings: Settings, entries: Sequence[Entry]) -> float:
     """Return how long an instance takes from launch until it is healthy behind the balancer."""
-    return _measure(entries, first=True).seconds or BOOT_SECONDS + settings.warmup_seconds
+    step = _measure(entries, first=False)
+    return step.seconds or _measure(entries, first=True).seconds or BOOT_SECONDS + settings.warmup_seconds
 
 
 @dataclass(frozen=True)
 class _Measured:
-    """Seconds a step took, 0 when nothing was measured, in how many releases, and how long the end took."""
+    """Seconds a step took, 0 when nothing was measured, in how many releases; and what came beside the steps."""
 
-    seconds: float
-    count: int
+    seconds: float = 0.0
+    count: int = 0
     # From the last replacement's health to the end of the last old instance.
-    ending: float
+    ending: float = 0.0
+    # All else but what the settings let it rest.
+    checks: float = 0.0
 
 
 def _measure(entries: Sequence[Entry], *, first: bool, operation: str = "rollout") -> _Measured:
     """Take the median step of the newest releases of the kind; for want of those, of any that replaced instances."""
-    measured = [each for each in entries if each.result == "succeeded" and each.first == first and each.step_seconds]
+    rolling = [each for each in entries if each.result == "succeeded" and each.strategy == "rolling"]
+    measured = [each for each in rolling if each.first == first and each.step_seconds]
     alike = [each for each in measured if each.operation == operation] or measured
     seen = alike[:LOOK_BACK]
     if not seen:
-        return _Measured(0.0, 0, 0.0)
-    ending = median(each.timings.get("ending", 0.0) for each in seen)
-    return _Measured(median(each.step_seconds for each in seen), len(seen), ending)
+        return _Measured()
+    return _Measured(
+        median(each.step_seconds for each in seen),
+        len(seen),
+        median(each.timings.get("ending", 0.0) for each in seen),
+        median(_checks(each.timings) for each in seen),
+    )
+
+
+def _checks(timings: Mapping[str, float]) -> float:
+    if "planned" not in timings:
+        return 0.0
+    named = sum(timings.get(name, 0.0) for name in ("planned", "replacing", "ending"))
+    return max(timings["total"] - named, 0.0)

@@ -65,3 +65,13 @@ def test_nothing_runs_on_after_the_end(tmp_path):
     runner.end()
     with pytest.raises(LabError, match="long ended with status -15"):
         step.finish()
+
+
+def test_words_are_waited_for_and_missed_ones_are_told(tmp_path):
+    runner = Runner(tmp_path / "logs", {})
+    step = runner.start("talk", [sys.executable, "-uc", "print('one'); print('two words')"])
+    assert step.wait_for("two", 30) == "two words"
+    # A command that ended says nothing more, so that nobody waits for it.
+    with pytest.raises(LabError, match=r"(?s)two words.*talk did not say 'three'"):
+        step.wait_for("three", 600)
+    runner.finish(step)

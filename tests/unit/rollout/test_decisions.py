@@ -250,6 +250,27 @@ def test_forecast_takes_the_median_step_of_the_newest_releases_alike():
     assert "from 3 earlier releases" in made.table()[-1]
 
 
+def test_forecast_knows_what_checks_took_beside_steps_and_pauses():
+    timings = {"replacing": 200.0, "ending": 20.0, "planned": 600.0, "total": 850.0}
+    layout = plan.make(2, 2, 100, 150, (50, 100))
+    settings = make_settings(checkpoint_delay_seconds=60, soak_seconds=90)
+    assert forecast.planned_seconds(layout, settings) == 60 + 90
+    # What a release rested is its settings' business; those of today count.
+    made = forecast.make(layout, settings, [make_entry("0002", steps=2, timings=timings)])
+    assert made.seconds == 200 + 20 + 30 + 60 + 90
+
+
+def test_forecast_of_blue_green_learns_from_its_own_kind():
+    settings = make_settings(strategy="blue_green", checkpoint_delay_seconds=60, hold_seconds=100)
+    layout = plan.make(2, 2, 100, 150, (100,))
+    rolled = make_entry("0002", steps=2, timings={"replacing": 200.0, "ending": 20.0})
+    green = make_entry("0003", steps=2, strategy="blue_green", timings={"planned": 1000.0, "total": 1270.0})
+    assert forecast.planned_seconds(layout, settings) == 60 * 2 + 100
+    assert forecast.make(layout, settings, [green, rolled]).seconds == 60 * 2 + 100 + 270
+    # What another strategy took says nothing of a rolling one.
+    assert forecast.make(layout, make_settings(), [green, rolled]).measured == 1
+
+
 def test_forecast_of_blue_green_names_every_share():
     made = forecast.make(plan.make(2, 2, 100, 150, (100,)), make_settings(strategy="blue_green"), [])
     texts = [line.text for line in made.lines]
