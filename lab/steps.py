@@ -59,6 +59,11 @@ class Step:
         self._reader = threading.Thread(target=self._read, name=f"read {name}", daemon=True)
         self._reader.start()
 
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
     def finish(self) -> str:
         """Wait for its end and return what it printed.
 

@@ -22,6 +22,7 @@ RATE_PER_SECOND = 200.0
 SETTLED_SECONDS = 120.0
 # A request that fails is noticed a moment after what it was under way on has gone.
 _NOTICE_SECONDS = 0.5
+_LOOK_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Case:
     # What was forecast, and what the ledger says it took; 0 when the release was not followed from its beginning.
     forecast_seconds: float = 0.0
     release_seconds: float = 0.0
+    # What no rollout can be faster than: boot to ready and drain, for each step.
+    floor_seconds: float = 0.0
     result: str = ""
     in_service: str = ""
     instances: dict[str, int] = field(default_factory=dict)
@@ -117,6 +120,20 @@ class Service:
     def forecast(self, step: Step) -> float:
         """Return the seconds that a roll was forecast to take, from what it printed."""
         return float(step.wait_for(" s  in all", 60).split()[1])
+
+    def boots(self, step: Step, image: str) -> list[float]:
+        """Return how long each new instance of an image took until it served, looking on while a roll runs."""
+        seen: dict[str, float] = {}
+        ready: dict[str, float] = {}
+        while step.running:
+            now = time.monotonic()
+            for one in self.fleet():
+                if one.image == image:
+                    seen.setdefault(one.instance_id, now)
+                    if one.serves:
+                        ready.setdefault(one.instance_id, now)
+            time.sleep(_LOOK_SECONDS)
+        return [ready[instance] - began for instance, began in seen.items()]
 
     def play(self, playbook: str, **variables: object) -> str:
         """Run a playbook to its good end."""
@@ -283,7 +300,7 @@ def until(look: Callable[[], Any], what: str, seconds: float) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.3)
+        time.sleep(_LOOK_SECONDS)
     return found
 
 
