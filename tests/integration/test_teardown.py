@@ -204,7 +204,7 @@ def test_the_other_environment_still_equals_its_inventory(both: Cloud, converge:
 def test_nothing_is_left_to_remove(both: Cloud, playbook: Playbook) -> None:
     recap = playbook("teardown", extra_vars={"confirm": "rehearsal"})
     assert recap.returncode == 0
-    assert recap.changed == 0
+    assert recap.changed == 0, recap.output
 
 
 def test_it_can_be_built_again(both: Cloud, converge: Playbook) -> None:
