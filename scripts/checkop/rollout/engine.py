@@ -262,7 +262,9 @@ class Roll:
         }
 
     def _planned(self) -> float:
-        entry, settings = self.entry, replace(self.settings, strategy=self.entry.strategy)
+        entry = self.entry
+        # Of the release, whatever is asked for by whoever follows it now.
+        settings = replace(self.settings, strategy="blue_green" if entry.strategy == "blue_green" else "rolling")
         low, high = settings.min_healthy_percent, settings.max_healthy_percent
         layout = plan.make(entry.instances, entry.instances, low, high, settings.checkpoints)
         return planned_seconds(layout, settings, fast=entry.operation == "rollback", first=entry.first)
