@@ -77,6 +77,20 @@ def shells() -> Iterator[None]:
         shell.close()
 
 
+@pytest.fixture
+def refused(request: pytest.FixtureRequest) -> Callable[..., str]:
+    """Apply the scenario's role again with variables that cannot work, and return what was said, in one line."""
+
+    def apply(**wrong: object) -> str:
+        playbook = request.path.parents[1] / "converge.yml"
+        command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "-e", json.dumps(wrong)]
+        ended = subprocess.run([*command, str(playbook)], capture_output=True, text=True, check=False, timeout=120)
+        assert ended.returncode != 0
+        return " ".join((ended.stdout + ended.stderr).split())
+
+    return apply
+
+
 class Aws:
     """The scenario's AWS as this machine reaches it."""
 

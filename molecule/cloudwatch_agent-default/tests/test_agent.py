@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -116,13 +113,16 @@ def test_it_starts_after_the_network(host):
     assert json.loads(host.check_output(f"{CONTROL} -a status"))["configstatus"] == "configured"
 
 
-def test_a_refused_configuration_changes_nothing(host):
+def test_a_refused_configuration_changes_nothing(host, refused):
     files = "/etc/checkop/cloudwatch-agent.json /opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.toml"
     before = host.check_output(f"sha256sum {files} && systemctl show -p MainPID {UNIT}")
-    wrong = json.dumps({"cloudwatch_agent_metrics": {"gpu": {"measurement": ["utilization"]}}})
-    playbook = Path(__file__).resolve().parents[1] / "converge.yml"
-    command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "--extra-vars", wrong, str(playbook)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert ended.returncode != 0
-    assert "Additional property gpu is not allowed" in ended.stdout + ended.stderr
+    said = refused(cloudwatch_agent_metrics={"gpu": {"measurement": ["utilization"]}})
+    assert "Additional property gpu is not allowed" in said
     assert host.check_output(f"sha256sum {files} && systemctl show -p MainPID {UNIT}") == before
+
+
+def test_a_version_that_no_repository_has_leaves_the_agent_as_it_is(host, refused):
+    before = host.check_output(f"rpm -q amazon-cloudwatch-agent && systemctl show -p MainPID {UNIT}")
+    said = refused(cloudwatch_agent_package_versions={"amazon-cloudwatch-agent": "9.9.9-1"})
+    assert "amazon-cloudwatch-agent-9.9.9-1" in said
+    assert host.check_output(f"rpm -q amazon-cloudwatch-agent && systemctl show -p MainPID {UNIT}") == before

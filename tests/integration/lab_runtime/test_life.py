@@ -16,6 +16,7 @@ from typing import Any
 from lab.filesystem import mounts_below
 from lab.processes import start_time
 from lab.state import daemon_alive
+from tests import processes
 
 
 def test_up_twice_env_status_down(idle_lab: Any) -> None:
@@ -142,29 +143,9 @@ def test_failed_start_is_one_sentence_and_leaves_nothing(idle_lab: Any, tmp_path
 
 def test_idle_lab_costs_little(lab: Any) -> None:
     """Issue's figure: below 5 % of a core and 400 MB besides the instances."""
-    pid = lab.status()["lab"]["pid"]
-    family = [pid, *_descendants(pid)]
-    before, began = _ticks(family), time.monotonic()
+    pids = processes.family(lab.status()["lab"]["pid"])
+    before, began = processes.cpu_seconds(pids), time.monotonic()
     time.sleep(5)  # a measurement takes its time
-    share = (_ticks(family) - before) / os.sysconf("SC_CLK_TCK") / (time.monotonic() - began)
-    memory = sum(_proportional_kb(one) for one in family) / 1024
+    share = (processes.cpu_seconds(pids) - before) / (time.monotonic() - began)
     assert share < 0.05
-    assert memory < 400
-
-
-def _descendants(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text(encoding="ascii").split():
-            found += [int(child), *_descendants(int(child))]
-    return found
-
-
-def _ticks(pids: list[int]) -> int:
-    fields = [Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split() for pid in pids]
-    return sum(int(one[11]) + int(one[12]) for one in fields)
-
-
-def _proportional_kb(pid: int) -> int:
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-    return int(next(line for line in text.splitlines() if line.startswith("Pss:")).split()[1])
+    assert processes.megabytes(pids) < 400
