@@ -133,13 +133,11 @@ def rehearse(began: float, keep: bool) -> dict[str, Any]:
         _play(runner, "rollback", "rollback.yml")
         figures = load.stop()
         load = None
-        python = [sys.executable, "-m"]
-        releases, status, present, drains = _read(
+        releases, status, found = _read(
             environment,
             ["checkop", "releases", "-i", INVENTORY, "--json"],
             ["lab", "status", "--json"],
-            [*python, "lab.systems", "-i", INVENTORY],
-            [*python, "lab.drains", "-i", INVENTORY],
+            [sys.executable, "-m", "lab.systems", "-i", INVENTORY],
         )
     finally:
         runner.end()
@@ -150,12 +148,11 @@ def rehearse(began: float, keep: bool) -> dict[str, Any]:
     runner.timings["total"] = round(time.time() - began, 2)
     site_again_changed = changed_tasks(again)
     return {
-        "ok": figures["failed"] == 0 and site_again_changed == 0 and all(present.values()),
-        "systems": present,
+        "ok": figures["failed"] == 0 and site_again_changed == 0 and all(found["systems"].values()),
+        **found,
         "timings": runner.timings,
         "site_again_changed": site_again_changed,
         "load": figures,
-        "drains_seconds": drains,
         "releases": releases,
         "host_image": status["host_image"],
     }

@@ -100,10 +100,14 @@ class Step:
                     raise LabError(f"{tail}\n{self.name} did not say {words!r} within {timeout:g} s")
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal to the command and its children, and return the status with which it ended."""
+        """Send a signal to the command and its children, kill what does not heed it, and return how the command ended."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, number)
-        return self._process.wait(timeout=_END_SECONDS)
+        try:
+            return self._process.wait(timeout=_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            return self._process.wait()
 
     def _read(self) -> None:
         stream = self._process.stdout

@@ -1,4 +1,4 @@
-"""Which systems of the operator's document exist: read back from the API, by the names that the inventory gives."""
+"""What a rehearsal has made, read back from the API by the names that the inventory gives."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from checkop.inventory import load
+from lab import drains
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,10 +92,14 @@ def present(inventory: Path) -> dict[str, bool]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print which systems are present, as JSON."""
+    """Print which systems are present, and how long instances took to leave, as JSON."""
     parser = argparse.ArgumentParser(description="Say which systems of the operator's document exist.")
     parser.add_argument("-i", "--inventory", type=Path, required=True)
-    sys.stdout.write(json.dumps(present(parser.parse_args(argv).inventory)) + "\n")
+    inventory = parser.parse_args(argv).inventory
+    facts = load(inventory)
+    autoscaling = boto3.session.Session(region_name=facts["aws_region"]).client("autoscaling")
+    found = {"systems": present(inventory), "drains_seconds": drains.seconds(autoscaling, facts["fleet_name"])}
+    sys.stdout.write(json.dumps(found) + "\n")
     return 0
 
 

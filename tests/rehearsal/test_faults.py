@@ -7,13 +7,12 @@ says which; and no request is lost but those that were under way on what was tak
 from __future__ import annotations
 
 import signal
-import sys
 import time
 
 import pytest
 
+from lab import drains
 from lab.errors import LabError
-from lab.rehearsal import INVENTORY
 
 # How long what stands behind the service is away.
 AWAY_SECONDS = 20
@@ -52,8 +51,8 @@ def test_rollout(service):
         timings = service.last()["timings"]
         case.release_seconds = timings["total"]
         # One instance more than two is allowed: two steps, and what the settings let it rest is nobody's fault.
-        drains = service.read(sys.executable, "-m", "lab.drains", "-i", INVENTORY)[: len(boots)]
-        case.floor_seconds = round(sum(boots) + sum(drains), 1)
+        left = drains.seconds(service.client("autoscaling"), service.facts["fleet_name"])
+        case.floor_seconds = round(sum(boots) + sum(left[: len(boots)]), 1)
     assert len(boots) == 2
     assert case.release_seconds - timings["planned"] <= 1.3 * case.floor_seconds
     assert abs(case.forecast_seconds - case.release_seconds) <= 0.2 * case.release_seconds
