@@ -100,7 +100,7 @@ class Step:
                     raise LabError(f"{tail}\n{self.name} did not say {words!r} within {timeout:g} s")
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal to the command and its children, kill what does not heed it, and return how the command ended."""
+        """Send a signal to the command and its children, kill who does not heed it, and return how it ended."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, number)
         try:
