@@ -32,7 +32,7 @@ unit: setup ## pure logic
 	@python -m pytest -n auto tests/unit
 
 integration: setup ## modules and playbooks against the local AWS API
-	@python -m pytest -n 2 --dist loadgroup tests/integration
+	@python -m pytest -n 2 --dist loadfile tests/integration
 
 molecule: setup ## every host role in containers
 	@python -m tests.molecule

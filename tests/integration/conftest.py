@@ -299,14 +299,6 @@ class Environment:
         return insist(self.run(*args, **options))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what shares a built environment on one worker, so that its order is the same in every run."""
-    sharing = {item.path for item in items if "environment" in getattr(item, "fixturenames", ())}
-    for item in items:
-        name = "environment" if item.path in sharing else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(name))
-
-
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """Build the environment once per worker; a test that changes it puts it right again."""
