@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from checkop.balancer import listeners
-from checkop.balancer.bucket import Bucket, policy
+from checkop.balancer import access_logs, listeners
 from checkop.balancer.certificate import covers, split_chain
 from checkop.errors import CheckopError
 
@@ -68,12 +67,9 @@ def test_a_redirect_elsewhere_differs() -> None:
 
 def test_logs_are_written_by_account_in_old_regions_and_by_service_in_all() -> None:
     def principals(region: str) -> list[str]:
-        bucket = Bucket("logs", "123456789012", region, 90, {})
-        return [
-            next(iter(statement["Principal"]))
-            for statement in policy(bucket)["Statement"]
-            if statement["Effect"] == "Allow"
-        ]
+        statements = access_logs.statements("logs", "123456789012", region)
+        assert {statement["Effect"] for statement in statements} == {"Allow"}
+        return [next(iter(statement["Principal"])) for statement in statements]
 
     assert principals("us-east-1") == ["Service", "AWS"]
     assert principals("ap-southeast-7") == ["Service"]

@@ -1,1 +1,1 @@
-"""Progresus-ELB: access-log bucket, ACM certificate, target group, load balancer and listeners."""
+"""Progresus-ELB: access logs, ACM certificate, target group, load balancer and listeners."""

@@ -1,1 +1,1 @@
-"""EFS ChOp-Temp: file system, mount targets, access point, policy, lifecycle and backup."""
+"""EFS ChOp-Temp (file system, mount targets, access point, policy, lifecycle, backup), and S3 buckets."""

@@ -1,4 +1,4 @@
-"""The S3 bucket of the balancer's access logs: private, encrypted, written by Elastic Load Balancing only."""
+"""An S3 bucket as every one of ours is: private, encrypted, spoken to over TLS only."""
 
 from __future__ import annotations
 
@@ -13,25 +13,13 @@ from checkop.policies import normalise
 from checkop.reconcile import present_tags, tag_list, tag_map
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from mypy_boto3_s3 import S3Client
 
     from checkop.reconcile import Plan
 
-# Elastic Load Balancing's own accounts, which write access logs in regions older than August 2022 ("Enable access
-# logs for your Application Load Balancer", user guide). Newer regions know the service principal only.
-LOG_DELIVERY_ACCOUNTS = {
-    "us-east-1": "127311923021",
-    "us-east-2": "033677994240",
-    "us-west-1": "027434742980",
-    "us-west-2": "797873946194",
-    "sa-east-1": "507241528517",
-    "ca-central-1": "985666609251",
-    "eu-west-1": "156460612806",
-    "eu-central-1": "054676820928",
-}
-LIFECYCLE_RULE = "expire-access-logs"
+LIFECYCLE_RULE = "clean-up"
 ABORT_UPLOADS_DAYS = 7
 
 
@@ -43,21 +31,24 @@ class Bucket:
     ----------
     name:
         Name, unique in all of AWS.
-    account_id:
-        Twelve digits: whose balancer's logs may be written.
     region:
-        Region of bucket and balancer; Elastic Load Balancing wants them to be the same.
+        Region of the bucket.
     retention_days:
-        Days until a log expires.
+        Days until an object expires; 0 keeps all for ever.
+    versioning:
+        Whether what is overwritten or deleted can be had back.
     tags:
         Tags of ownership.
+    statements:
+        Statements of the bucket policy that let others in.
     """
 
     name: str
-    account_id: str
     region: str
     retention_days: int
+    versioning: bool
     tags: Mapping[str, str]
+    statements: Sequence[Mapping[str, Any]] = ()
 
     @property
     def all_tags(self) -> dict[str, str]:
@@ -66,42 +57,17 @@ class Bucket:
 
 
 def policy(wanted: Bucket) -> dict[str, Any]:
-    """Build the bucket policy: Elastic Load Balancing writes this account's logs, and nobody speaks plain HTTP."""
+    """Build the bucket policy: nobody speaks plain HTTP, and whoever the statements let in."""
     arn = f"arn:aws:s3:::{wanted.name}"
-    logs = f"{arn}/AWSLogs/{wanted.account_id}/*"
-    statements: list[dict[str, Any]] = [
-        {
-            "Sid": "DenyWithoutTls",
-            "Effect": "Deny",
-            "Principal": {"AWS": "*"},
-            "Action": "s3:*",
-            "Resource": [arn, f"{arn}/*"],
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        },
-        {
-            "Sid": "WriteAccessLogs",
-            "Effect": "Allow",
-            "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
-            "Action": "s3:PutObject",
-            "Resource": logs,
-            "Condition": {
-                "ArnLike": {
-                    "aws:SourceArn": f"arn:aws:elasticloadbalancing:{wanted.region}:{wanted.account_id}:loadbalancer/*"
-                }
-            },
-        },
-    ]
-    if wanted.region in LOG_DELIVERY_ACCOUNTS:
-        statements.append(
-            {
-                "Sid": "WriteAccessLogsByAccount",
-                "Effect": "Allow",
-                "Principal": {"AWS": f"arn:aws:iam::{LOG_DELIVERY_ACCOUNTS[wanted.region]}:root"},
-                "Action": "s3:PutObject",
-                "Resource": logs,
-            }
-        )
-    return {"Version": "2012-10-17", "Statement": statements}
+    only_tls = {
+        "Sid": "DenyWithoutTls",
+        "Effect": "Deny",
+        "Principal": {"AWS": "*"},
+        "Action": "s3:*",
+        "Resource": [arn, f"{arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    return {"Version": "2012-10-17", "Statement": [only_tls, *wanted.statements]}
 
 
 def reconcile(s3: S3Client, plan: Plan, wanted: Bucket) -> None:
@@ -130,6 +96,14 @@ def reconcile(s3: S3Client, plan: Plan, wanted: Bucket) -> None:
     )
     _access(s3, plan, wanted, resource, exists=exists)
     _encryption(s3, plan, name, resource, exists=exists)
+    if wanted.versioning:
+        # Never switched off: what is there would lose its history.
+        plan.step(
+            f"{resource}: versioning",
+            {"status": s3.get_bucket_versioning(Bucket=name).get("Status") if exists else None},
+            {"status": "Enabled"},
+            lambda: s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"}),
+        )
     _lifecycle(s3, plan, wanted, resource, exists=exists)
     document = policy(wanted)
     current = _read(lambda: s3.get_bucket_policy(Bucket=name), "NoSuchBucketPolicy") if exists else None
@@ -187,7 +161,7 @@ def _encryption(s3: S3Client, plan: Plan, name: str, resource: str, *, exists: b
     plan.step(
         f"{resource}: encryption",
         {"algorithm": algorithm},
-        # Elastic Load Balancing can write to buckets with S3's own keys only, not with KMS.
+        # S3's own keys: Elastic Load Balancing cannot write to a bucket with keys of KMS.
         {"algorithm": "AES256"},
         lambda: s3.put_bucket_encryption(
             Bucket=name,
@@ -204,6 +178,14 @@ def _lifecycle(s3: S3Client, plan: Plan, wanted: Bucket, resource: str, *, exist
         if exists
         else None
     )
+    rule: Any = {
+        "ID": LIFECYCLE_RULE,
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABORT_UPLOADS_DAYS},
+    }
+    if wanted.retention_days:
+        rule["Expiration"] = {"Days": wanted.retention_days}
     plan.step(
         f"{resource}: lifecycle",
         {
@@ -217,24 +199,11 @@ def _lifecycle(s3: S3Client, plan: Plan, wanted: Bucket, resource: str, *, exist
         {
             LIFECYCLE_RULE: {
                 "status": "Enabled",
-                "expire_days": wanted.retention_days,
+                "expire_days": wanted.retention_days or None,
                 "abort_uploads_days": ABORT_UPLOADS_DAYS,
             }
         },
-        lambda: s3.put_bucket_lifecycle_configuration(
-            Bucket=wanted.name,
-            LifecycleConfiguration={
-                "Rules": [
-                    {
-                        "ID": LIFECYCLE_RULE,
-                        "Status": "Enabled",
-                        "Filter": {"Prefix": ""},
-                        "Expiration": {"Days": wanted.retention_days},
-                        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABORT_UPLOADS_DAYS},
-                    }
-                ]
-            },
-        ),
+        lambda: s3.put_bucket_lifecycle_configuration(Bucket=wanted.name, LifecycleConfiguration={"Rules": [rule]}),
     )
 
 
