@@ -52,7 +52,6 @@ locals {
     "checkop:source-ami"          = "{{ .SourceAMI }}"
     "checkop:application-version" = local.version
     "checkop:bake-key"            = var.bake_key
-    "checkop:manifest"            = "${local.record}/manifest.json"
   })
   # Given only when they say something: an empty extra variable would hide the inventory's.
   application = jsonencode(merge(

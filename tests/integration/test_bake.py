@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from checkop import cli, inventory
 from checkop.aws import Clients
 from checkop.bake import clones, gates, leftovers, manifest, publication, template
 from checkop.bake.gates import Passed
+from checkop.bake.manifest_store import ManifestStore
 from checkop.bake.request import Request, checksum
 from checkop.bake.run import Bake
 from checkop.errors import CheckopError
+from checkop.ledger import Entry, Ledger
 
 ROOT = Path(__file__).parents[2]
 QUICKLY: Any = {"Delay": 0.05, "MaxAttempts": 200}
@@ -37,6 +40,8 @@ class World:
             name = f"{values['network_name']}-{group}"
             self.ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)
         clients.iam.create_instance_profile(InstanceProfileName=values["fleet_role_name"])
+        self.manifests = ManifestStore(clients.s3, values["image_manifest_bucket"])
+        clients.s3.create_bucket(Bucket=self.manifests.bucket)
         self.before = self.things()
 
     def tag(self, resource: str, **tags: str) -> None:
@@ -122,10 +127,8 @@ def play_packer(world: World, monkeypatch: pytest.MonkeyPatch, folder: Path) -> 
         (record / "packer.json").write_text(json.dumps(built), encoding="utf-8")
         (record / "manifest.json").write_text(json.dumps({"packages": {"nginx": run_id}}), encoding="utf-8")
 
-    real_artifact, real_load = template.artifact, manifest.load
     monkeypatch.setattr(template, "build", build)
-    monkeypatch.setattr(template, "artifact", lambda run_id: real_artifact(run_id, folder))
-    monkeypatch.setattr(manifest, "load", lambda image: real_load(image, folder))
+    monkeypatch.setattr(template, "IMAGES", folder)
 
 
 def test_a_good_bake_is_published_and_leaves_nothing_but_its_image(world: World) -> None:
@@ -135,6 +138,7 @@ def test_a_good_bake_is_published_and_leaves_nothing_but_its_image(world: World)
     tags = {tag["Key"]: tag["Value"] for tag in image["Tags"]}
     assert tags["checkop:verified"]
     assert tags["checkop:bake-key"] == outcome.key
+    assert tags["checkop:manifest"] == f"s3://{world.manifests.bucket}/{outcome.image}/manifest.json"
     assert world.new() == {"images": {outcome.image}, "snapshots": set(publication.snapshots_of(image))}
     snapshot = world.ec2.describe_snapshots(SnapshotIds=publication.snapshots_of(image))["Snapshots"][0]
     assert "checkop:verified" in {tag["Key"] for tag in snapshot["Tags"]}
@@ -237,6 +241,93 @@ def test_a_second_bake_is_compared_with_what_is_in_service(world: World) -> None
     second = world.bake(force=True).run()
     assert "nginx" in second.differences["packages"]["changed"]
     assert any("packages: 1 differ" in line for line in world.said)
+
+
+def test_releases_are_compared_on_a_machine_that_baked_neither(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    baked = [world.bake(force=True).run() for _ in range(2)]
+    ledger = Ledger(world.clients.ssm, PREFIX)
+    for release, outcome in zip(("0001", "0002"), baked, strict=True):
+        entry = Entry(release, "rollout", outcome.image, "arn:aws:iam::1:user/ana", "ana", "2026-01-01T00:00:00+00:00")
+        ledger.put(entry)
+    shutil.rmtree(tmp_path)
+    assert cli.main(["releases", "diff", "1", "2"]) == 0
+    told = capsys.readouterr().out
+    assert f"image: {baked[0].image} -> {baked[1].image}" in told
+    assert "packages: 1 differ\n  ~ nginx " in told
+    world.clients.s3.delete_object(Bucket=world.manifests.bucket, Key=f"{baked[0].image}/manifest.json")
+    assert cli.main(["releases", "diff", "1", "2"]) == 1
+    assert f"image {baked[0].image} of release 0001" in capsys.readouterr().err
+
+
+def test_a_bake_without_a_place_for_its_manifest_is_refused_before_it_begins(world: World) -> None:
+    world.clients.s3.delete_bucket(Bucket=world.manifests.bucket)
+    with pytest.raises(CheckopError, match=r"image_manifest_bucket.*playbooks/images\.yml"):
+        world.bake().run()
+    assert world.new() == {}
+    assert world.said == []
+
+
+def test_a_broken_manifest_is_told_with_its_place(world: World) -> None:
+    place = world.manifests.place("ami-1")
+    assert world.manifests.load("ami-1") is None
+    for body in (b"[]", b"{"):
+        world.clients.s3.put_object(Bucket=world.manifests.bucket, Key="ami-1/manifest.json", Body=body)
+        with pytest.raises(CheckopError, match=f"{place} is no manifest"):
+            world.manifests.load("ami-1")
+
+
+def test_a_broken_manifest_of_the_image_in_service_stops_no_bake(world: World) -> None:
+    first = world.bake().run()
+    world.clients.ssm.put_parameter(Name=f"{PREFIX}/image/in_service", Value=first.image, Type="String")
+    world.clients.s3.put_object(Bucket=world.manifests.bucket, Key=f"{first.image}/manifest.json", Body=b"{")
+    second = world.bake(force=True).run()
+    assert world.parameter("image/verified") == second.image
+    assert any(f"not compared with {first.image}" in line for line in world.said)
+
+
+def plain_packer(world: World) -> str:
+    """Make an image as `packer build` does, without its gates."""
+    bake = world.bake()
+    source, key = bake.plan()
+    template.build(bake.variables(source, key.digest, []))
+    image, _ = template.artifact(bake.run_id)
+    leftovers.clear(world.ec2, bake.run_id, keep_image=True)
+    return image
+
+
+def test_the_image_of_a_plain_packer_build_is_published_after_its_gates(world: World) -> None:
+    image = plain_packer(world)
+    assert world.parameter("image/verified") is None
+    outcome = world.bake().verify(image)
+    assert [gate.name for gate in outcome.gates] == ["all"]
+    assert world.parameter("image/verified") == image
+    assert world.manifests.load(image) is not None
+    assert set(world.new()) == {"images", "snapshots"}
+
+
+def test_an_image_baked_elsewhere_is_published_without_its_manifest(world: World, tmp_path: Path) -> None:
+    image = plain_packer(world)
+    for record in tmp_path.glob("base-chop-*"):
+        shutil.rmtree(record)
+    world.bake().verify(image)
+    assert world.parameter("image/verified") == image
+    assert world.manifests.load(image) is None
+    assert any(f"{image} was not baked on this machine" in line for line in world.said)
+    tags = publication.find_image(world.ec2, image)["Tags"]
+    assert "checkop:manifest" not in {tag["Key"] for tag in tags}
+
+
+def test_an_image_that_passes_no_gate_stays_unpublished(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = plain_packer(world)
+    fail_in_gate(monkeypatch, world, CheckopError("broken on purpose"))
+    with pytest.raises(CheckopError, match="broken on purpose"):
+        world.bake().verify(image)
+    assert world.parameter("image/verified") is None
+    assert world.manifests.load(image) is None
+    assert world.new()["images"] == {image}
+    assert set(world.new()) == {"images", "snapshots"}
 
 
 def test_a_bake_from_the_hub_seals_a_copy_and_leaves_the_hub_alone(world: World) -> None:

@@ -57,26 +57,12 @@ def test_a_long_list_is_cut_and_says_so() -> None:
     assert lines[-1] == "  ... and 80 more"
 
 
-def test_a_manifest_is_found_by_the_id_of_its_image(tmp_path: Path) -> None:
-    record = tmp_path / "base-chop-1.0.0-20260101000000"
-    record.mkdir()
-    (record / "manifest.json").write_text(json.dumps(BEFORE), encoding="utf-8")
-    manifest.complete(record, "ami-1", {"inputs": {"role baseline": "2"}})
-    manifest.complete(record, "ami-1", {})
-    loaded = manifest.load("ami-1", tmp_path)
-    assert loaded is not None
-    assert loaded["inputs"] == {"role baseline": "2"}
-    assert loaded["packages"] == BEFORE["packages"]
+def test_what_was_known_after_the_bake_is_added(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps(BEFORE), encoding="utf-8")
+    made = manifest.complete(tmp_path, {"inputs": {"role baseline": "2"}})
+    assert made == {**BEFORE, "inputs": {"role baseline": "2"}}
 
 
 def test_a_bake_without_a_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckopError, match="no manifest"):
-        manifest.complete(tmp_path, "ami-1", {})
-
-
-def test_an_unknown_or_broken_manifest(tmp_path: Path) -> None:
-    assert manifest.load("ami-1", tmp_path) is None
-    (tmp_path / "ami-1").mkdir()
-    (tmp_path / "ami-1" / "manifest.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(CheckopError, match="no JSON object"):
-        manifest.load("ami-1", tmp_path)
+        manifest.complete(tmp_path, {})

@@ -211,15 +211,20 @@ def test_an_interrupt_is_handed_on_and_waited_for(tmp_path: Path, monkeypatch: p
     assert cleaned.exists()
 
 
-def test_the_artifact_is_found_by_its_run(tmp_path: Path) -> None:
+def test_the_artifact_is_found_by_its_run_and_its_record_by_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(template, "IMAGES", tmp_path)
     for run, ami in (("a", "ami-1"), ("b", "ami-2")):
         record = tmp_path / f"base-chop-{run}"
         record.mkdir()
         made: Any = {"builds": [{"artifact_id": f"us-east-1:{ami},us-west-2:ami-9", "custom_data": {"run_id": run}}]}
         (record / "packer.json").write_text(json.dumps(made), encoding="utf-8")
-    assert template.artifact("b", tmp_path) == ("ami-2", tmp_path / "base-chop-b")
+    assert template.artifact("b") == ("ami-2", tmp_path / "base-chop-b")
+    assert template.record_of("ami-1") == tmp_path / "base-chop-a"
+    assert template.record_of("ami-9") is None
     with pytest.raises(CheckopError, match="run c"):
-        template.artifact("c", tmp_path)
+        template.artifact("c")
 
 
 def test_the_image_tests_need_what_packer_gives() -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checkop.errors import CheckopError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-IMAGES = Path("build/images")
 NAME = "manifest.json"
 PARTS = ("packages", "files", "units", "inputs")
 LISTED = 20
@@ -76,30 +75,8 @@ def lines(found: Mapping[str, Difference]) -> list[str]:
     return result or ["nothing differs in packages, files, units and inputs"]
 
 
-def load(image_id: str, images: Path = IMAGES) -> dict[str, Any] | None:
-    """Read an image's manifest on this machine; None where there is none.
-
-    Raises
-    ------
-    CheckopError
-        The file is no JSON object.
-    """
-    path = images / image_id / NAME
-    if not path.is_file():
-        return None
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckopError(
-            f"{path} is no manifest ({error}). Remove it, or bring it from where it was baked."
-        ) from error
-    if not isinstance(manifest, dict):
-        raise CheckopError(f"{path} is no manifest: it holds no JSON object.")
-    return manifest
-
-
-def complete(record: Path, image_id: str, additions: Mapping[str, Any]) -> dict[str, Any]:
-    """Add to the manifest that the bake wrote, and let it be found by the AMI's id.
+def complete(record: Path, additions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the manifest that a bake wrote, and what was known only after it.
 
     Parameters
     ----------
@@ -107,11 +84,6 @@ def complete(record: Path, image_id: str, additions: Mapping[str, Any]) -> dict[
         Folder of the bake, ``build/images/<image name>``.
     additions:
         For example ``inputs`` and ``image``.
-
-    Returns
-    -------
-    dict[str, Any]
-        The manifest.
 
     Raises
     ------
@@ -121,10 +93,4 @@ def complete(record: Path, image_id: str, additions: Mapping[str, Any]) -> dict[
     path = record / NAME
     if not path.is_file():
         raise CheckopError(f"The bake left no manifest at {path}: image_seal writes it (roles/image_seal).")
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    manifest |= additions
-    path.write_text(json.dumps(manifest, sort_keys=True, indent=1) + "\n", encoding="utf-8")
-    link = record.parent / image_id
-    if not link.is_symlink():
-        link.symlink_to(record.name)
-    return manifest
+    return {**json.loads(path.read_text(encoding="utf-8")), **additions}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 VERIFIED_TAG = "checkop:verified"
 RECALLED_TAG = "checkop:recalled"
 KEY_TAG = "checkop:bake-key"
+MANIFEST_TAG = "checkop:manifest"
 ROLE_TAG = "checkop:role"
 ENVIRONMENT_TAG = "checkop:environment"
 ROLE = "base-chop"
@@ -103,7 +104,14 @@ def set_verified(ssm: SSMClient, prefix: str, image_id: str, tags: Mapping[str, 
 
 
 def publish(
-    ec2: EC2Client, ssm: SSMClient, prefix: str, image_id: str, tags: Mapping[str, str], *, now: datetime | None = None
+    ec2: EC2Client,
+    ssm: SSMClient,
+    prefix: str,
+    image_id: str,
+    tags: Mapping[str, str],
+    *,
+    manifest: str = "",
+    now: datetime | None = None,
 ) -> bool:
     """Tag an image and its snapshots as verified and name it in SSM (EC2 CreateTags, SSM PutParameter).
 
@@ -113,6 +121,8 @@ def publish(
         The inventory's ``ssm_prefix``.
     tags:
         The environment's tags.
+    manifest:
+        Where the image's manifest lies; empty where there is none.
     now:
         The time of verification; by default the present.
 
@@ -136,6 +146,7 @@ def publish(
     changed = False
     if VERIFIED_TAG not in current:
         moment = (now or datetime.now(timezone.utc)).astimezone(timezone.utc).isoformat(timespec="seconds")
-        ec2.create_tags(Resources=[image_id, *snapshots_of(image)], Tags=[{"Key": VERIFIED_TAG, "Value": moment}])
+        marks = {VERIFIED_TAG: moment} | ({MANIFEST_TAG: manifest} if manifest else {})
+        ec2.create_tags(Resources=[image_id, *snapshots_of(image)], Tags=tag_list(marks))
         changed = True
     return set_verified(ssm, prefix, image_id, tags) or changed

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checkop.bake import clones, gates, hub, key, leftovers, manifest, publication, template
+from checkop.bake.manifest_store import ManifestStore
+from checkop.errors import CheckopError
 from checkop.provision import images, lookup
 from checkop.provision.images import IN_SERVICE, Source, published_images
 
@@ -63,6 +65,11 @@ class Bake:
     run_id: str = field(default_factory=lambda: make_run_id(datetime.now(timezone.utc)))
     timings: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def manifests(self) -> ManifestStore:
+        """Where the manifests of this environment's images are kept."""
+        return ManifestStore(self.clients.s3, self.values["image_manifest_bucket"])
+
     def plan(self) -> tuple[str, key.Key]:
         """Return the AMI to start from and the bake key; changes nothing.
 
@@ -99,6 +106,7 @@ class Bake:
             prefix, tags = self.values["ssm_prefix"], self.values["aws_tags"]
             publication.set_verified(self.clients.ssm, prefix, existing, tags)
             return Outcome(existing, bake_key.digest, skipped=True, source_ami=source)
+        self.manifests.require()
         ec2 = self.clients.ec2
         done = False
         try:
@@ -124,14 +132,18 @@ class Bake:
         """
         ec2, values = self.clients.ec2, self.values
         publication.own_image(ec2, image, values["checkop_environment"])
+        self.manifests.require()
+        record = template.record_of(image)
+        if record is None:
+            self.say(f"{image} was not baked on this machine: without its manifest no release of it can be compared")
         vpc = lookup.vpc_id(ec2, values["network_name"], values["aws_tags"], check=False)
         try:
             group = leftovers.make_security_group(ec2, self.run_id, vpc, self.operator_cidrs, values["aws_tags"])
             passed = self._gate(image, group)
-            publication.publish(ec2, self.clients.ssm, values["ssm_prefix"], image, values["aws_tags"])
+            differences = self._publish(image, manifest.complete(record, {}) if record else None)
         finally:
             leftovers.clear(ec2, self.run_id, keep_image=True)
-        return Outcome(image, "none", gates=passed, timings=self.timings)
+        return Outcome(image, "none", gates=passed, timings=self.timings, differences=differences)
 
     def _make(self, source: str, bake_key: key.Key) -> Outcome:
         ec2, values = self.clients.ec2, self.values
@@ -150,17 +162,31 @@ class Bake:
         with self._timed("publication"):
             described = publication.find_image(ec2, image)
             facts = {"id": image, "name": described.get("Name", ""), "created": described.get("CreationDate", "")}
-            made = manifest.complete(record, image, {"inputs": bake_key.parts, "image": facts})
-            published = published_images(self.clients.ssm, values["ssm_prefix"])
-            publication.publish(ec2, self.clients.ssm, values["ssm_prefix"], image, tags)
+            made = manifest.complete(record, {"inputs": bake_key.parts, "image": facts})
+            differences = self._publish(image, made)
         return Outcome(
             image,
             bake_key.digest,
             source_ami=source,
             gates=passed,
             timings=self.timings,
-            differences=self._compare(published.get(IN_SERVICE, ""), made),
+            differences=differences,
         )
+
+    def _publish(self, image: str, made: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Keep the manifest and publish the image; return what it differs in from the one in service.
+
+        The manifest goes first: whoever finds a verified image finds its manifest. So does the comparison: what fails
+        after publication would have a published image removed.
+        """
+        ssm, prefix = self.clients.ssm, self.values["ssm_prefix"]
+        place, differences = "", {}
+        if made is not None:
+            differences = self._compare(published_images(ssm, prefix).get(IN_SERVICE, ""), made)
+            self.manifests.keep(image, made)
+            place = self.manifests.place(image)
+        publication.publish(self.clients.ec2, ssm, prefix, image, self.values["aws_tags"], manifest=place)
+        return differences
 
     def _gate(self, image: str, group: str) -> list[Passed]:
         limit = float(self.values["image_gate_timeout_seconds"])
@@ -181,9 +207,15 @@ class Bake:
     def _compare(self, in_service: str, made: Mapping[str, Any]) -> dict[str, Any]:
         if not in_service:
             return {}
-        before = manifest.load(in_service)
+        try:
+            before = self.manifests.load(in_service)
+        except CheckopError as error:
+            self.say(f"not compared with {in_service}, which is in service: {error}")
+            return {}
         if before is None:
-            self.say(f"no manifest of {in_service}, which is in service, on this machine: nothing to compare with")
+            self.say(
+                f"not compared with {in_service}, which is in service: {self.manifests.place(in_service)} is missing"
+            )
             return {}
         found = manifest.differences(before, made)
         self.say(f"compared with {in_service}, which is in service:")

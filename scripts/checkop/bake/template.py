@@ -10,15 +10,17 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packerpy import PackerExecutable
 
 from checkop.errors import CheckopError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+# Where a build leaves its record, a folder by the image's name (packer/locals.pkr.hcl).
+IMAGES = Path("build/images")
 TEMPLATE = "packer"
 # Packer that reads required_plugins has a folder of its own (docs/bake.md).
 TEMPLATE_WITH_PLUGINS = "packer/current"
@@ -137,7 +139,7 @@ def build(variables: Mapping[str, str | Sequence[str]]) -> None:
         )
 
 
-def artifact(run_id: str, images: Path = Path("build/images")) -> tuple[str, Path]:
+def artifact(run_id: str) -> tuple[str, Path]:
     """Return the AMI of a run and the folder of its record, from the manifest post-processor's files.
 
     Raises
@@ -145,9 +147,26 @@ def artifact(run_id: str, images: Path = Path("build/images")) -> tuple[str, Pat
     CheckopError
         No record has this run.
     """
-    for record in images.glob("*/packer.json"):
+    for made in _made():
+        if made.run_id == run_id:
+            return made.image, made.record
+    raise CheckopError(f"packer build ended well, but {IMAGES}/*/packer.json has no image of run {run_id}.")
+
+
+def record_of(image_id: str) -> Path | None:
+    """Return the folder of an image's record on this machine; None where it was not baked here."""
+    return next((made.record for made in _made() if made.image == image_id), None)
+
+
+class _Made(NamedTuple):
+    run_id: str
+    image: str
+    record: Path
+
+
+def _made() -> Iterator[_Made]:
+    for record in IMAGES.glob("*/packer.json"):
         for made in json.loads(record.read_text(encoding="utf-8"))["builds"]:
-            if (made.get("custom_data") or {}).get("run_id") == run_id:
-                # region:ami, comma-separated where the image is copied; the first is the region of the build.
-                return made["artifact_id"].split(",")[0].split(":")[1], record.parent
-    raise CheckopError(f"packer build ended well, but {images}/*/packer.json has no image of run {run_id}.")
+            run_id = (made.get("custom_data") or {}).get("run_id", "")
+            # region:ami, comma-separated where the image is copied; the first is the region of the build.
+            yield _Made(run_id, made["artifact_id"].split(",")[0].split(":")[1], record.parent)

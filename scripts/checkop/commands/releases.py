@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from checkop import inventory
 from checkop.aws import Clients
 from checkop.bake import manifest
+from checkop.bake.manifest_store import ManifestStore
 from checkop.errors import CheckopError
 from checkop.ledger import Ledger, find
 
@@ -35,7 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the ledger, or a difference."""
     values = inventory.load(args.inventory)
-    entries = Ledger(Clients(values["aws_region"]).ssm, values["ssm_prefix"]).entries()
+    clients = Clients(values["aws_region"])
+    entries = Ledger(clients.ssm, values["ssm_prefix"]).entries()
     if not args.what:
         if args.json:
             rows = [asdict(entry) | {"seconds": entry.seconds} for entry in entries]
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
             raise CheckopError(
                 f"{' '.join(args.what)!r} is not known; say `checkop releases diff 6 7`, or nothing to list."
             )
-    parts = contents(before, after)
+    parts = contents(before, after, ManifestStore(clients.s3, values["image_manifest_bucket"]))
     if args.json:
         sys.stdout.write(
             json.dumps({"release": changes(before, after), "image": manifest.as_json(parts)}, indent=2) + "\n"
@@ -67,24 +69,27 @@ def changes(before: Entry, after: Entry) -> dict[str, tuple[Any, Any]]:
     return {name: (old[name], new[name]) for name in COMPARED if old[name] != new[name]}
 
 
-def contents(before: Entry, after: Entry) -> dict[str, manifest.Difference]:
-    """Return what the images of two releases differ in: packages, files, units.
+def contents(before: Entry, after: Entry, manifests: ManifestStore) -> dict[str, manifest.Difference]:
+    """Return what the images of two releases differ in: packages, files, units, inputs.
 
     Raises
     ------
     CheckopError
-        A manifest is not on this machine.
+        An image has no manifest.
     """
     if before.image == after.image:
         return {}
-    loaded = {entry.image: manifest.load(entry.image) for entry in (before, after)}
-    missing = [image for image, found in loaded.items() if found is None]
-    if missing:
+    return manifest.differences(*(_manifest_of(entry, manifests) for entry in (before, after)))
+
+
+def _manifest_of(entry: Entry, manifests: ManifestStore) -> dict[str, Any]:
+    found = manifests.load(entry.image)
+    if found is None:
         raise CheckopError(
-            f"the manifest of {', '.join(missing)} is not on this machine ({manifest.IMAGES}/<image>/{manifest.NAME}). "
-            "It is written where the image was baked; run this there, or copy the folder here."
+            f"{manifests.place(entry.image)} is not there: image {entry.image} of release {entry.release} was verified "
+            "on another machine than it was baked on (checkop bake --verify), so that its packages are not known."
         )
-    return manifest.differences(loaded[before.image] or {}, loaded[after.image] or {})
+    return found
 
 
 def table(entries: list[Entry]) -> list[str]:

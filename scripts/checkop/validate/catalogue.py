@@ -274,6 +274,7 @@ IMAGE_VARIABLES: Mapping[str, Kind] = {
     "image_keep": Number(1),
     "image_copy_regions": Items(REGION),
     "image_share_accounts": Items(ACCOUNT),
+    "image_manifest_bucket": BUCKET,
     "image_gate_timeout_seconds": SECONDS,
     "image_prune_wait_days": Number(0),
 }
