@@ -85,7 +85,8 @@ def test_every_watched_thing_has_its_alarms(made: Cloud) -> None:
     balancer = made.client("elbv2").describe_load_balancers()["LoadBalancers"][0]["LoadBalancerArn"]
     group = made.client("elbv2").describe_target_groups()["TargetGroups"][0]["TargetGroupArn"]
     system = made.client("efs").describe_file_systems()["FileSystems"][0]["FileSystemId"]
-    hub = made.client("ec2").describe_instances(Filters=[{"Name": "tag:Name", "Values": ["Base ChOp"]}])
+    hubs = made.client("ec2").describe_instances(Filters=[{"Name": "tag:Name", "Values": ["Base ChOp"]}])
+    hub = hubs["Reservations"][0]["Instances"][0]["InstanceId"]
     watched = {
         "balancer-5xx": ("HTTPCode_Target_5XX_Count", {"LoadBalancer": balancer.partition(":loadbalancer/")[2]}),
         "balancer-unhealthy-hosts": (
@@ -96,7 +97,9 @@ def test_every_watched_thing_has_its_alarms(made: Cloud) -> None:
         "fleet-cpu": ("CPUUtilization", {"AutoScalingGroupName": "AUTOChOp"}),
         "fleet-memory": ("mem_used_percent", {"AutoScalingGroupName": "AUTOChOp"}),
         "fleet-disk": ("disk_used_percent", {"AutoScalingGroupName": "AUTOChOp"}),
-        "hub-status": ("StatusCheckFailed", {"InstanceId": hub["Reservations"][0]["Instances"][0]["InstanceId"]}),
+        "hub-status": ("StatusCheckFailed", {"InstanceId": hub}),
+        "hub-memory": ("mem_used_percent", {"InstanceId": hub}),
+        "hub-disk": ("disk_used_percent", {"InstanceId": hub, "path": "/", "fstype": "xfs"}),
         "database-cpu": ("CPUUtilization", {"DBInstanceIdentifier": "dbprogressus"}),
         "database-storage": ("FreeStorageSpace", {"DBInstanceIdentifier": "dbprogressus"}),
         "database-connections": ("DatabaseConnections", {"DBInstanceIdentifier": "dbprogressus"}),
