@@ -10,6 +10,7 @@ from moto.elb.models import elb_backends
 from moto.elbv2.models import elbv2_backends
 from moto.rds.models import rds_backends
 from moto.s3.models import s3_backends
+from moto.s3.responses import S3Response
 
 from lab.api.acm import LabACMBackend
 from lab.api.autoscaling.backend import LabAutoScalingBackend
@@ -20,6 +21,7 @@ from lab.api.efs import LabEFSBackend, LabEFSResponse
 from lab.api.elbv2.backend import LabELBv2Backend
 from lab.api.elbv2.responses import LabELBBackend, LabELBv2Response
 from lab.api.rds import LabRDSBackend, LabRDSResponse
+from lab.api.s3 import LabS3Backend
 
 # What moto creates backends from; our backend; the handler of its requests.
 REPLACED = (
@@ -30,6 +32,7 @@ REPLACED = (
     (elb_backends, LabELBBackend, LabELBv2Response),
     (elbv2_backends, LabELBv2Backend, LabELBv2Response),
     (rds_backends, LabRDSBackend, LabRDSResponse),
+    (s3_backends, LabS3Backend, S3Response),
 )
 
 

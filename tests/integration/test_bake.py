@@ -19,6 +19,8 @@ from checkop.bake.request import Request, checksum
 from checkop.bake.run import Bake
 from checkop.errors import CheckopError
 from checkop.ledger import Entry, Ledger
+from checkop.reconcile import Plan
+from checkop.storage.bucket import Bucket, reconcile
 
 ROOT = Path(__file__).parents[2]
 QUICKLY: Any = {"Delay": 0.05, "MaxAttempts": 200}
@@ -41,7 +43,8 @@ class World:
             self.ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)
         clients.iam.create_instance_profile(InstanceProfileName=values["fleet_role_name"])
         self.manifests = ManifestStore(clients.s3, values["image_manifest_bucket"])
-        clients.s3.create_bucket(Bucket=self.manifests.bucket)
+        bucket = Bucket(self.manifests.bucket, "us-east-1", 0, versioning=True, tags=values["aws_tags"])
+        reconcile(clients.s3, Plan(check=False), bucket)
         self.before = self.things()
 
     def tag(self, resource: str, **tags: str) -> None:

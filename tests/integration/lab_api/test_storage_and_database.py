@@ -64,6 +64,25 @@ def test_a_file_system_keeps_its_tags_policies_and_size(world):
     assert (view.access_points[0].uid, view.access_points[0].creation_permissions) == (5000, "0750")
 
 
+def test_a_bucket_policy_denies_by_its_conditions(world):
+    s3 = world.client("s3", s3={"addressing_style": "path"})
+    s3.create_bucket(Bucket="manifests")
+    deny = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "s3:*", "Resource": "arn:aws:s3:::manifests/*"}
+    without_tls = {**deny, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+
+    def apply(statement):
+        policy = {"Version": "2012-10-17", "Statement": [statement]}
+        s3.put_bucket_policy(Bucket="manifests", Policy=json.dumps(policy))
+
+    apply(without_tls)
+    s3.put_object(Bucket="manifests", Key="one", Body=b"1")
+    apply(deny)
+    with pytest.raises(ClientError, match="403"):
+        s3.put_object(Bucket="manifests", Key="one", Body=b"2")
+    s3.delete_bucket_policy(Bucket="manifests")
+    assert s3.get_object(Bucket="manifests", Key="one")["Body"].read() == b"1"
+
+
 def test_an_unknown_file_system_is_refused(world):
     with pytest.raises(ClientError, match="FileSystemNotFound"):
         world.efs.describe_tags(FileSystemId="fs-0")
