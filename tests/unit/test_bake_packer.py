@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -33,8 +32,6 @@ NEWER = {
     "",
 }
 
-needs_packer = pytest.mark.skipif(shutil.which("packer") is None, reason="packer is not installed")
-
 
 def packer(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PKR_")}
@@ -48,20 +45,17 @@ def packer(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@needs_packer
 def test_packer_accepts_the_template() -> None:
     done = packer("validate", "packer")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@needs_packer
 @pytest.mark.parametrize("folder", ["packer", "packer/current"])
 def test_the_template_is_in_packers_own_format(folder: str) -> None:
     done = packer("fmt", "-check", folder)
     assert done.returncode == 0, done.stdout
 
 
-@needs_packer
 @pytest.mark.parametrize(
     ("variable", "message"),
     [
@@ -84,13 +78,11 @@ def test_packer_refuses_a_bad_value(variable: str, message: str) -> None:
     assert message in " ".join((done.stdout + done.stderr).split())
 
 
-@needs_packer
 def test_production_is_accepted_by_its_name() -> None:
     done = packer("validate", "-var-file=packer/production.pkrvars.hcl", "packer")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@needs_packer
 def test_the_template_reads_the_inventory_and_not_copies_of_it() -> None:
     told = packer("inspect", "-var", "application_version=1.4.0", "packer").stdout
     assert 'local.image_name: "base-chop-1.4.0-' in told

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -36,8 +35,7 @@ def inputs(balancer: LoadBalancer, *groups: TargetGroup, **changes: Any) -> conf
 def judge(text: str, folder: Path) -> str:
     """HAProxy's complaints, empty for a good configuration."""
     program = which("haproxy")
-    if program is None:
-        pytest.skip("haproxy is not installed")
+    assert program is not None, "haproxy is missing: `make setup` installs it"
     (folder / config.ADDRESS_MAP).write_text("", encoding="ascii")
     (folder / config.STATE_FILE).write_text("", encoding="ascii")
     (folder / "haproxy.cfg").write_text(text, encoding="utf-8")
@@ -153,6 +151,4 @@ def test_what_has_no_counterpart_is_refused(
 
 
 def test_haproxy_is_what_judges(tmp_path: Path) -> None:
-    if shutil.which("haproxy") is None:
-        pytest.skip("haproxy is not installed")
     assert "ALERT" in judge("nonsense here\n", tmp_path)
