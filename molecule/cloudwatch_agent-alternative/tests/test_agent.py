@@ -19,19 +19,18 @@ def test_the_newest_file_of_a_pattern_is_followed(host, aws, eventually):
         "ln -sf /usr/share/zoneinfo/America/Bogota /etc/localtime && systemctl restart amazon-cloudwatch-agent"
     )
     host.check_output("printf 'BEGIN old\\n' > /var/log/other-0.log && touch --date=yesterday /var/log/other-0.log")
-    host.check_output(f"cat > /var/log/other-1.log <<'END'\n{first}\n{second}\nEND")
+    host.check_output(f"cat > /var/log/other-{moment.timestamp():.0f}.log <<'END'\n{first}\n{second}\nEND")
 
     def events():
         try:
-            return logs.get_log_events(logGroupName="other", logStreamName=instance_id(aws), startFromHead=True)[
-                "events"
-            ]
+            found = logs.get_log_events(logGroupName="other", logStreamName=instance_id(aws), startFromHead=True)
         except logs.exceptions.ResourceNotFoundException:
-            return []
+            return {}
+        return {event["message"]: event["timestamp"] for event in found["events"]}
 
-    eventually("both events arrive", lambda: len(events()) == 2)
-    assert [event["message"] for event in events()] == [first, second]
-    assert events()[0]["timestamp"] == moment.timestamp() * 1000
+    eventually("both events arrive", lambda: {first, second} <= events().keys())
+    assert events()[first] == events()[second] == moment.timestamp() * 1000
+    assert not any("old" in message for message in events())
     group = logs.describe_log_groups(logGroupNamePrefix="other")["logGroups"][0]
     assert group["retentionInDays"] == 30
 

@@ -17,7 +17,7 @@ def test_a_job_that_never_ends_holds_an_instance_for_a_bounded_time(host, aws, j
     aws.resize(0)
     try:
         eventually("Auto Scaling goes on all the same", lambda: me not in aws.members())
-        assert "1 jobs still open after 4 s" in host.check_output("journalctl --unit checkop-lifecycle --output cat")
+        assert "1 jobs still open after 2 s" in host.check_output("journalctl --unit checkop-lifecycle --output cat")
     finally:
         aws.resize(1)
         eventually("the group is as before", lambda: list(aws.members().values()) == ["InService"])
