@@ -26,6 +26,18 @@ OUTPUT = Path("build/rehearsal")
 RATE_PER_SECOND = 50.0
 
 
+def own_environment(**more: str) -> dict[str, str]:
+    """Return this process's environment with the commands of its virtual environment first on PATH, and more."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, **more}
+
+
+def exported(base: dict[str, str]) -> dict[str, str]:
+    """Return an environment with what `lab env` exports for the lab that runs."""
+    lines = subprocess.run(["lab", "env"], env=base, check=True, capture_output=True, text=True).stdout
+    return lab_environment(lines, base)
+
+
 def lab_environment(text: str, base: dict[str, str]) -> dict[str, str]:
     """Apply the lines of `lab env` to an environment, as a shell's eval would.
 
@@ -109,14 +121,12 @@ def rehearse(began: float, keep: bool) -> dict[str, Any]:
     LabError
         A step failed; nothing is left running unless `keep` says so.
     """
-    base = dict(os.environ, PYTHONUNBUFFERED="1", ANSIBLE_FORCE_COLOR="0", ANSIBLE_NOCOLOR="1")
-    base["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{base['PATH']}"
+    base = own_environment(PYTHONUNBUFFERED="1", ANSIBLE_FORCE_COLOR="0", ANSIBLE_NOCOLOR="1")
     runner = Runner(OUTPUT / "logs", base)
     load: Load | None = None
     try:
         runner.run("lab", ["lab", "up"])
-        exported = subprocess.run(["lab", "env"], env=base, check=True, capture_output=True, text=True).stdout
-        runner.environment = environment = lab_environment(exported, base)
+        runner.environment = environment = exported(base)
         runner.timings["setup"] = round(time.time() - began, 2)
 
         site = ["ansible-playbook", "-i", INVENTORY, "playbooks/site.yml"]

@@ -11,22 +11,21 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from checkop.inventory import load
+from checkop.monitoring import log_groups
 from lab import drains
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
-def present(inventory: Path) -> dict[str, bool]:
+def present(facts: Mapping[str, Any]) -> dict[str, bool]:
     """Return, for each system of the operator's document, whether the API shows it.
 
     Parameters
     ----------
-    inventory:
-        Folder of the inventory, for example ``inventory/rehearsal``; endpoint and credentials come from the
-        process environment.
+    facts:
+        Variables of the inventory; endpoint and credentials come from the process environment.
     """
-    facts = load(inventory)
     session = boto3.session.Session(region_name=facts["aws_region"])
 
     def client(service: str) -> Any:
@@ -57,10 +56,8 @@ def present(inventory: Path) -> dict[str, bool]:
 
     def logs() -> bool:
         prefix = facts["monitoring_log_prefix"]
-        names = [group["name"] for group in facts["monitoring_log_groups"]]
-        pages = client("logs").get_paginator("describe_log_groups").paginate()
-        found = {group["logGroupName"] for page in pages for group in page["logGroups"]}
-        return {name if name.startswith("/") else f"{prefix}/{name}" for name in names} <= found
+        names = {log_groups.full_name(prefix, group["name"]) for group in facts["monitoring_log_groups"]}
+        return log_groups.find(client("logs"), names).keys() == names
 
     acls = [*owned, {"Name": "default", "Values": ["false"]}]
     checks: dict[str, Callable[[], object]] = {
@@ -95,10 +92,9 @@ def main(argv: list[str] | None = None) -> int:
     """Print which systems are present, and how long instances took to leave, as JSON."""
     parser = argparse.ArgumentParser(description="Say which systems of the operator's document exist.")
     parser.add_argument("-i", "--inventory", type=Path, required=True)
-    inventory = parser.parse_args(argv).inventory
-    facts = load(inventory)
+    facts = load(parser.parse_args(argv).inventory)
     autoscaling = boto3.session.Session(region_name=facts["aws_region"]).client("autoscaling")
-    found = {"systems": present(inventory), "drains_seconds": drains.seconds(autoscaling, facts["fleet_name"])}
+    found = {"systems": present(facts), "drains_seconds": drains.seconds(autoscaling, facts["fleet_name"])}
     sys.stdout.write(json.dumps(found) + "\n")
     return 0
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -17,10 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.rehearsal import INVENTORY, lab_environment
+from lab.rehearsal import INVENTORY, exported, own_environment
 from lab.sample_app import build as sample
 from lab.steps import Runner, say
-from tests import processes
+from tests import molecule, processes
 
 OUTPUT = Path("build/bench")
 # Ansible as it comes, with a call of a module for every file and unit: a project that does nothing for its speed.
@@ -32,6 +31,8 @@ STOCK = {
     "ANSIBLE_CALLBACKS_ENABLED": "",
 }
 IDLE_SECONDS = 30.0
+# Its tests wait longest.
+SCENARIO = "cloudwatch_agent-default"
 
 
 @dataclass(frozen=True)
@@ -92,14 +93,32 @@ def idle(environment: dict[str, str]) -> list[Figure]:
     ]
 
 
+def inner_loop(runs: int) -> Figure:
+    """Measure converge and verify on a living container, against the whole test of the same scenario."""
+
+    def timed(*commands: str) -> float:
+        results = [molecule.run(SCENARIO, command) for command in commands]
+        for result in results:
+            if result.code != 0:
+                raise LabError("\n".join([*molecule.cause(result.log), f"molecule ended with status {result.code}"]))
+        return sum(result.seconds for result in results)
+
+    whole = timed("test")
+    try:
+        timed("converge", "verify")
+        loops = [timed("converge", "verify") for _ in range(runs)]
+    finally:
+        molecule.run(SCENARIO, "destroy")
+    return compare(f"molecule inner loop, {SCENARIO}", loops, [whole])
+
+
 def measure(runs: int, keep: Callable[[Figure], None]) -> None:
     """Start a lab, measure everything in it, and take it down again."""
-    base = dict(os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    base = own_environment()
     runner = Runner(OUTPUT / "logs", base)
     runner.run("lab", ["lab", "up"])
     try:
-        exported = subprocess.run(["lab", "env"], env=base, check=True, capture_output=True, text=True).stdout
-        runner.environment = environment = lab_environment(exported, base)
+        runner.environment = environment = exported(base)
         runner.run("site", playbook("site"))
         keep(against_stock("site.yml, nothing to do", playbook("site"), environment, runs))
         for version in ("1.0.0", "1.1.0"):
@@ -137,6 +156,7 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         measure(args.runs, keep)
+        keep(inner_loop(args.runs))
     except LabError as error:
         say(str(error))
         return 1

@@ -38,6 +38,7 @@ def scenarios(parts: list[str]) -> list[str]:
 
 def run(scenario: str, command: str) -> Result:
     """Run one scenario with molecule."""
+    LOGS.mkdir(parents=True, exist_ok=True)
     # The programs of the environment that runs this file: ansible-playbook, pytest, molecule itself.
     programs = Path(sys.executable).parent
     environment = {
@@ -83,7 +84,6 @@ def main(arguments: list[str] | None = None) -> int:
     if not chosen:
         print(f"No scenario's name contains any of {options.parts}; there are: {scenarios([])}", file=sys.stderr)
         return 2
-    LOGS.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     failed = 0
     with ThreadPoolExecutor(options.jobs) as workers:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lab.rehearsal import OUTPUT, lab_environment
+from lab.rehearsal import OUTPUT, exported, own_environment
 from tests.rehearsal.service import Service
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def summary() -> Iterator[dict[str, Any]]:
     """Rehearse as `make rehearse` does, with the lab kept for the tests, and return what it wrote."""
-    base = dict(os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    base = own_environment()
     try:
         ended = subprocess.run([sys.executable, "-m", "lab.rehearsal", "--keep"], cwd=ROOT, check=False)
         written = json.loads((ROOT / OUTPUT / "summary.json").read_text(encoding="utf-8"))
@@ -37,9 +36,7 @@ def summary() -> Iterator[dict[str, Any]]:
 @pytest.fixture(scope="session")
 def environment(summary: dict[str, Any]) -> dict[str, str]:
     """What `lab env` exports for the rehearsal's lab."""
-    base = dict(os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    exported = subprocess.run(["lab", "env"], cwd=ROOT, env=base, check=True, capture_output=True, text=True).stdout
-    return lab_environment(exported, base)
+    return exported(own_environment())
 
 
 @pytest.fixture(scope="session")

@@ -100,10 +100,14 @@ class Service:
         )
         self.good = [one["image"] for one in self.read("checkop", "images", "--json")]
         self._variants: dict[str, str] = {}
+        self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
-        """Return a client of the lab's API."""
-        return self._session.client(service, endpoint_url=self.environment["AWS_ENDPOINT_URL"])  # type: ignore[call-overload]
+        """Return a client of the lab's API, made when first asked for."""
+        if service not in self._clients:
+            url = self.environment["AWS_ENDPOINT_URL"]
+            self._clients[service] = self._session.client(service, endpoint_url=url)  # type: ignore[call-overload]
+        return self._clients[service]
 
     # What an operator types.
 
@@ -116,6 +120,12 @@ class Service:
         """Start a playbook."""
         command = ["ansible-playbook", "-i", INVENTORY, f"playbooks/{playbook}.yml"]
         return self.runner.start(playbook, [*command, "-e", json.dumps(variables)])
+
+    def begin_rollout(self, image: str, **variables: object) -> Step:
+        """Start a rollout, and wait until half of the fleet is new."""
+        step = self.begin("rollout", image=image, **variables)
+        step.wait_for("checkpoint 50 % is reached", 60)
+        return step
 
     def forecast(self, step: Step) -> float:
         """Return the seconds that a roll was forecast to take, from what it printed."""

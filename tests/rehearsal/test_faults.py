@@ -100,26 +100,14 @@ def test_replace_one_instance(service):
 # Something is taken away.
 
 
-def test_new_instance_is_killed_at_the_first_checkpoint(service):
+@pytest.mark.parametrize("killed", ["new", pytest.param("old", marks=faults)])
+def test_instance_is_killed_at_the_first_checkpoint(service, killed):
     image = service.other()
-    with service.case("instance_killed", 120):
-        step = service.begin("rollout", image=image)
-        step.wait_for("checkpoint 50 % is reached", 60)
-        new = next(one for one in service.fleet() if one.image == image and one.serves)
-        with service.excuse(f"in flight on the instance in {new.zone} when it was killed"):
-            service.lab("fault", "kill-instance", new.instance_id)
-        completes(service, step, image)
-
-
-@faults
-def test_old_instance_is_killed_while_the_other_is_replaced(service):
-    image = service.other()
-    with service.case("old_instance_killed", 120):
-        step = service.begin("rollout", image=image)
-        step.wait_for("checkpoint 50 % is reached", 60)
-        old = next(one for one in service.fleet() if one.image != image and one.serves)
-        with service.excuse(f"in flight on the instance in {old.zone} when it was killed"):
-            service.lab("fault", "kill-instance", old.instance_id)
+    with service.case(f"{killed}_instance_killed", 120):
+        step = service.begin_rollout(image)
+        one = next(one for one in service.fleet() if (one.image == image) == (killed == "new") and one.serves)
+        with service.excuse(f"in flight on the instance in {one.zone} when it was killed"):
+            service.lab("fault", "kill-instance", one.instance_id)
         completes(service, step, image)
 
 
@@ -127,8 +115,7 @@ def test_old_instance_is_killed_while_the_other_is_replaced(service):
 def test_zone_is_cut_at_the_first_checkpoint(service):
     image = service.other()
     with service.case("zone_cut", 180):
-        step = service.begin("rollout", image=image)
-        step.wait_for("checkpoint 50 % is reached", 60)
+        step = service.begin_rollout(image)
         with service.excuse("in flight in us-east-1d when it was cut off"):
             service.lab("fault", "cut-zone", "us-east-1d")
         # Longer than the balancer takes to give a target up.
@@ -162,8 +149,7 @@ def test_image_that_turns_unhealthy_after_the_first_checkpoint(service):
 def test_application_that_hangs(service):
     before, bad = service.settled()[0].image, service.variant("hangs")
     with service.case("application_hangs", 180):
-        step = service.begin("rollout", image=bad, rollout_checkpoint_delay_seconds=90)
-        step.wait_for("checkpoint 50 % is reached", 60)
+        step = service.begin_rollout(bad, rollout_checkpoint_delay_seconds=90)
         with service.excuse("sent to the hanging instance before the balancer knew"):
             takes_back(service, step, "healthy")
         assert service.settled()[0].image == before
@@ -176,8 +162,7 @@ def test_alarm_rings_at_the_first_checkpoint(service):
     before, image = service.settled()[0].image, service.other()
     alarm = service.facts["monitoring_rollout_alarms"][0]
     with service.case("alarm", 90):
-        step = service.begin("rollout", image=image)
-        step.wait_for("checkpoint 50 % is reached", 60)
+        step = service.begin_rollout(image)
         service.lab("fault", "alarm", alarm)
         takes_back(service, step, alarm)
         service.lab("fault", "alarm", alarm, "--state", "OK")
@@ -215,19 +200,14 @@ def test_api_answers_nine_calls_of_ten(service, fault):
     image = service.other()
     with service.case(f"api_{fault}", 120):
         service.lab("fault", f"api-{fault}", "--every", "10")
-        step = service.begin("rollout", image=image)
-        service.runner.finish(step)
-        service.lab("fault", "api-restore")
-        assert service.last()["result"] == "succeeded"
-        assert service.settled()[0].image == image
+        completes(service, service.begin("rollout", image=image), image)
 
 
 @faults
 def test_database_is_away_for_20_seconds(service):
     image = service.other()
     with service.case("database_away", 150):
-        step = service.begin("rollout", image=image)
-        step.wait_for("checkpoint 50 % is reached", 60)
+        step = service.begin_rollout(image)
         # The proof of readiness comes back a moment after the database.
         with service.excuse("uploads that could not be recorded without the database", AWAY_SECONDS + 1):
             service.lab("fault", "stop-database", "--seconds", str(AWAY_SECONDS))
@@ -238,8 +218,7 @@ def test_database_is_away_for_20_seconds(service):
 def test_chop_temp_is_unreachable_for_20_seconds(service):
     image = service.other()
     with service.case("chop_temp_unreachable", 150):
-        step = service.begin("rollout", image=image)
-        step.wait_for("checkpoint 50 % is reached", 60)
+        step = service.begin_rollout(image)
         with service.excuse("uploads and downloads that waited for ChOp-Temp", 1):
             service.lab("fault", "hang-file-system")
             time.sleep(AWAY_SECONDS)
