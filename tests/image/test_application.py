@@ -5,24 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
-# What every instance has at boot, whatever its group.
-UNITS = (
-    "checkop.service",
-    "checkop-address.service",
-    "checkop-configure.service",
-    "checkop-lifecycle.service",
-    "chronyd.service",
-    "nginx.service",
-    "rsyslog.service",
-)
-
-
-@pytest.mark.parametrize("name", UNITS)
-def test_unit_starts_at_boot(host: Any, name: str) -> None:
-    assert host.check_output(f"systemctl is-enabled {name}") == "enabled"
-
 
 def test_the_release_that_was_asked_for_is_in_service(host: Any, application_version: str) -> None:
     assert host.check_output("readlink /opt/checkop/current") == f"releases/{application_version}"

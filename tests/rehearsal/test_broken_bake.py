@@ -1,4 +1,4 @@
-"""A bake of a release that does not start, against real instances: refused, and nothing is left of it."""
+"""A bake of what is broken on purpose, against real instances: refused, and nothing is left of it."""
 
 from __future__ import annotations
 
@@ -6,65 +6,54 @@ import io
 import subprocess
 import tarfile
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
 
 from checkop.bake.request import checksum
+from lab.sample_app import build as sample
+from tests.rehearsal.service import Service
 
 pytestmark = pytest.mark.rehearsal
-ROOT = Path(__file__).parents[2]
 
 
-class Lab:
-    """The rehearsal's lab, and what a bake makes in it."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.environment = environment
-
-    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command as an operator does."""
-        done = subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=400, check=False
-        )
-        assert done.returncode == 0 or not check, done.stdout[-3000:] + done.stderr[-3000:]
-        return done
-
-    def things(self) -> dict[str, set[str]]:
-        """Return everything that a bake makes."""
-        ec2: Any = boto3.client(
-            "ec2",
-            region_name="us-east-1",
-            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
-            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
-        )
-        instances = [each for found in ec2.describe_instances()["Reservations"] for each in found["Instances"]]
-        return {
-            "instances": {each["InstanceId"] for each in instances if each["State"]["Name"] != "terminated"},
-            "images": {each["ImageId"] for each in ec2.describe_images(Owners=["self"])["Images"]},
-            "snapshots": {each["SnapshotId"] for each in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]},
-            "key pairs": {each["KeyName"] for each in ec2.describe_key_pairs()["KeyPairs"]},
-            "security groups": {each["GroupId"] for each in ec2.describe_security_groups()["SecurityGroups"]},
-        }
+def things(service: Service) -> dict[str, set[str]]:
+    """Return everything that a bake makes."""
+    ec2 = service.client("ec2")
+    instances = [each for found in ec2.describe_instances()["Reservations"] for each in found["Instances"]]
+    return {
+        "instances": {each["InstanceId"] for each in instances if each["State"]["Name"] != "terminated"},
+        "images": {each["ImageId"] for each in ec2.describe_images(Owners=["self"])["Images"]},
+        "snapshots": {each["SnapshotId"] for each in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]},
+        "key pairs": {each["KeyName"] for each in ec2.describe_key_pairs()["KeyPairs"]},
+        "security groups": {each["GroupId"] for each in ec2.describe_security_groups()["SecurityGroups"]},
+    }
 
 
-@pytest.fixture
-def lab(environment: dict[str, str]) -> Lab:
-    return Lab(environment)
+def refused(service: Service, archive: Path, digest: str, **environment: str) -> str:
+    """Bake, see that it fails and that nothing is left, and return what was said."""
+    before = things(service)
+    words = ["checkop", "bake", "--version", "9.9.9", "--archive", str(archive), "--sha256", digest]
+    environment = {**service.environment, **environment}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 1, done.stdout
+    assert "packer build failed" in done.stderr
+    assert things(service) == before
+    return done.stderr
 
 
-def test_a_release_that_does_not_start_leaves_no_image_and_nothing_else(lab: Lab, tmp_path: Path) -> None:
+def test_a_release_that_does_not_start_leaves_no_image_and_nothing_else(service: Service, tmp_path: Path) -> None:
     archive = tmp_path / "checkop-9.9.9.tar.gz"
     with tarfile.open(archive, "w:gz") as bundle:
         program = b"raise SystemExit('broken on purpose')\n"
         member = tarfile.TarInfo("checkop_app/__main__.py")
         member.size = len(program)
         bundle.addfile(member, io.BytesIO(program))
-    before = lab.things()
-    words = ["checkop", "bake", "--version", "9.9.9", "--archive", str(archive), "--sha256", checksum(archive)]
-    done = lab.run(*words, check=False)
-    assert done.returncode == 1, done.stdout
-    assert "packer build failed" in done.stderr
-    assert lab.things() == before
+    refused(service, archive, checksum(archive))
+
+
+def test_a_role_that_does_nothing_is_found_by_the_tests_of_the_image(service: Service, tmp_path: Path) -> None:
+    # Ansible is content with it, so that only the tests on the builder can tell.
+    (tmp_path / "roles" / "instance_lifecycle").mkdir(parents=True)
+    archive, digest = sample.build("9.9.9", tmp_path)
+    said = refused(service, archive, digest, ANSIBLE_ROLES_PATH=f"{tmp_path}/roles:roles")
+    assert "test_every_service_of_the_gate_starts_at_boot[ssh://builder-checkop-lifecycle]" in said
