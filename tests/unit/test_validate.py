@@ -18,6 +18,7 @@ FILLED_IN = {
     "aws_account_id": "210987654321",
     "balancer_access_logs_bucket": "checkop-production-access-logs-210987654321",
     "image_manifest_bucket": "checkop-production-manifests-210987654321",
+    "host_package_bucket": "checkop-production-packages-210987654321",
     "fleet_public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJrolCl8HGk9FZmtkJMtncI2xfA0+2dImKg0YllI1dhX operator",
     "perimeter_administrator_cidrs": ["198.51.100.7/32"],
 }
@@ -56,6 +57,7 @@ def test_production_as_it_stands_asks_for_what_only_the_operator_knows() -> None
         "aws_account_id",
         "balancer_access_logs_bucket",
         "fleet_public_key",
+        "host_package_bucket",
         "image_manifest_bucket",
     }
 

@@ -70,6 +70,22 @@ def policy(wanted: Bucket) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [only_tls, *wanted.statements]}
 
 
+def readable_from(vpc: str, bucket: str) -> dict[str, Any]:
+    """Return the statement that lets everything in a VPC read a bucket without credentials, as yum does.
+
+    Requests carry ``aws:SourceVpc`` when they come through the gateway endpoint of S3. A policy that names one is not
+    public in the sense of the public access block (Amazon S3 user guide, "The meaning of public").
+    """
+    return {
+        "Sid": "ReadFromVpc",
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": f"arn:aws:s3:::{bucket}/*",
+        "Condition": {"StringEquals": {"aws:SourceVpc": vpc}},
+    }
+
+
 def reconcile(s3: S3Client, plan: Plan, wanted: Bucket) -> None:
     """Make the bucket and its settings."""
     resource = f"S3 bucket {wanted.name}"

@@ -371,6 +371,7 @@ HOST_VARIABLES: Mapping[str, Kind] = {
     "host_package_repositories": Items(
         Record({"name": TEXT, "description": TEXT, "baseurl": TEXT, "gpgkey": TEXT}), least=1
     ),
+    "host_package_bucket": BUCKET,
     "host_package_keys": Items(Anything()),
     "host_package_versions": Table(TEXT),
     "host_security_updates": Flag(),
