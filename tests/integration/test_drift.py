@@ -18,6 +18,7 @@ SYSTEMS = [
     "Network",
     "Perimeter",
     "Storage",
+    "Images",
     "Database",
     "Balancer",
     "Domain",
@@ -63,6 +64,7 @@ def inject(cloud: Cloud) -> dict[str, str]:
     ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=everyone)
     system = cloud.client("efs").describe_file_systems()["FileSystems"][0]["FileSystemId"]
     cloud.client("efs").put_backup_policy(FileSystemId=system, BackupPolicy={"Status": "DISABLED"})
+    cloud.client("s3").delete_bucket_policy(Bucket="checkop-rehearsal-packages-123456789012")
     cloud.client("rds").modify_db_instance(
         DBInstanceIdentifier="dbprogressus", BackupRetentionPeriod=1, ApplyImmediately=True
     )
@@ -86,6 +88,7 @@ def inject(cloud: Cloud) -> dict[str, str]:
         "Network": "public-1a",
         "Perimeter": "checkop-db",
         "Storage": "EFS backup policy of ChOp-Temp",
+        "Images": "S3 bucket checkop-rehearsal-packages-123456789012: policy",
         "Database": "RDS instance dbprogressus",
         "Balancer": "Target group AUTOChOp: health check",
         "Domain": "checkop.co. MX",
