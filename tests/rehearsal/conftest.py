@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ def environment(summary: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def service(environment: dict[str, str]) -> Service:
+def service(environment: dict[str, str]) -> Iterator[Service]:
     """The rehearsal's service, with both of its releases at hand."""
-    return Service(environment)
+    # A process that is killed leaves its temporary files behind; they go with the folder. Sockets want short names.
+    with tempfile.TemporaryDirectory(prefix="op-") as folder:
+        yield Service({**environment, "TMPDIR": folder})
