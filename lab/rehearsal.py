@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from checkop.bake.template import search_path
 from lab.errors import LabError
 from lab.sample_app import build as sample
 from lab.steps import Runner, Step, say
@@ -28,8 +29,7 @@ RATE_PER_SECOND = 50.0
 
 def own_environment(**more: str) -> dict[str, str]:
     """Return this process's environment with the commands of its virtual environment first on PATH, and more."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, **more}
+    return {**os.environ, "PATH": search_path(), **more}
 
 
 def exported(base: dict[str, str]) -> dict[str, str]:

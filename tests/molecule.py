@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+from checkop.bake.template import search_path
+
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / "build" / "molecule"
 LAST_LINES = 40
@@ -43,7 +45,7 @@ def run(scenario: str, command: str) -> Result:
     programs = Path(sys.executable).parent
     environment = {
         **os.environ,
-        "PATH": f"{programs}:{os.environ.get('PATH', '')}",
+        "PATH": search_path(),
         # Its own state and container, apart from those that somebody works on by hand.
         "MOLECULE_EPHEMERAL_DIRECTORY": str(LOGS / scenario),
         "CHECKOP_MOLECULE_SUFFIX": "-run",

@@ -26,6 +26,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
+from checkop.bake.template import search_path
+
 REPOSITORY = Path(__file__).parents[2]
 REGION = "us-east-1"
 TIMEOUT_SECONDS = 300
@@ -147,7 +149,7 @@ def local_aws(folder: Path) -> Iterator[Cloud]:
     endpoint = f"http://127.0.0.1:{json.loads(server.stdout.readline())['port']}"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_", "LAB_"))}
     environment = kept | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": search_path(),
         "HOME": str(folder),
         "ANSIBLE_HOME": str(folder / "ansible"),
         "ANSIBLE_NOCOLOR": "1",

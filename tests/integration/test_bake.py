@@ -21,6 +21,7 @@ from checkop.errors import CheckopError
 from checkop.ledger import Entry, Ledger
 from checkop.reconcile import Plan
 from checkop.storage.bucket import Bucket, reconcile
+from tests import bake_made
 
 ROOT = Path(__file__).parents[2]
 QUICKLY: Any = {"Delay": 0.05, "MaxAttempts": 200}
@@ -54,15 +55,7 @@ class World:
 
     def things(self) -> dict[str, set[str]]:
         """Return everything that a bake makes, by kind."""
-        reservations = self.ec2.describe_instances()["Reservations"]
-        instances = [instance for reservation in reservations for instance in reservation["Instances"]]
-        return {
-            "instances": {each["InstanceId"] for each in instances if each["State"]["Name"] != "terminated"},
-            "images": {each["ImageId"] for each in self.ec2.describe_images(Owners=["self"])["Images"]},
-            "snapshots": {each["SnapshotId"] for each in self.ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]},
-            "key pairs": {each["KeyName"] for each in self.ec2.describe_key_pairs()["KeyPairs"]},
-            "security groups": {each["GroupId"] for each in self.ec2.describe_security_groups()["SecurityGroups"]},
-        }
+        return bake_made.things(self.ec2)
 
     def new(self) -> dict[str, set[str]]:
         """Return what is there now and was not at the beginning."""
@@ -270,14 +263,16 @@ def test_a_bake_without_a_place_for_its_manifest_is_refused_before_it_begins(wor
         world.bake().run()
     assert world.new() == {}
     assert world.said == []
+    with pytest.raises(CheckopError, match=r"playbooks/images\.yml"):
+        world.manifests.load("ami-1")
 
 
 def test_a_broken_manifest_is_told_with_its_place(world: World) -> None:
     place = world.manifests.place("ami-1")
     assert world.manifests.load("ami-1") is None
-    for body in (b"[]", b"{"):
+    for body, why in ((b"[]", "it holds no JSON object"), (b"{", "Expecting property name")):
         world.clients.s3.put_object(Bucket=world.manifests.bucket, Key="ami-1/manifest.json", Body=body)
-        with pytest.raises(CheckopError, match=f"{place} is no manifest"):
+        with pytest.raises(CheckopError, match=f"{place} is no manifest: {why}"):
             world.manifests.load("ami-1")
 
 

@@ -11,33 +11,21 @@ import pytest
 
 from checkop.bake.request import checksum
 from lab.sample_app import build as sample
+from tests import bake_made
 from tests.rehearsal.service import Service
 
 pytestmark = pytest.mark.rehearsal
 
 
-def things(service: Service) -> dict[str, set[str]]:
-    """Return everything that a bake makes."""
-    ec2 = service.client("ec2")
-    instances = [each for found in ec2.describe_instances()["Reservations"] for each in found["Instances"]]
-    return {
-        "instances": {each["InstanceId"] for each in instances if each["State"]["Name"] != "terminated"},
-        "images": {each["ImageId"] for each in ec2.describe_images(Owners=["self"])["Images"]},
-        "snapshots": {each["SnapshotId"] for each in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]},
-        "key pairs": {each["KeyName"] for each in ec2.describe_key_pairs()["KeyPairs"]},
-        "security groups": {each["GroupId"] for each in ec2.describe_security_groups()["SecurityGroups"]},
-    }
-
-
 def refused(service: Service, archive: Path, digest: str, **environment: str) -> str:
     """Bake, see that it fails and that nothing is left, and return what was said."""
-    before = things(service)
+    before = bake_made.things(service.client("ec2"))
     words = ["checkop", "bake", "--version", "9.9.9", "--archive", str(archive), "--sha256", digest]
     environment = {**service.environment, **environment}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 1, done.stdout
     assert "packer build failed" in done.stderr
-    assert things(service) == before
+    assert bake_made.things(service.client("ec2")) == before
     return done.stderr
 
 

@@ -44,10 +44,7 @@ class ManifestStore:
         except ClientError as error:
             status = error.response["Error"]["Code"]
             if status == "404":
-                raise CheckopError(
-                    f"S3 bucket {self.bucket} (image_manifest_bucket), which keeps the manifests of images, does not "
-                    "exist. Make it with playbooks/images.yml."
-                ) from error
+                raise self._missing() from error
             if status == "403":
                 raise CheckopError(
                     f"S3 bucket {self.bucket} (image_manifest_bucket) is not open to these credentials, or belongs to "
@@ -70,13 +67,16 @@ class ManifestStore:
         Raises
         ------
         CheckopError
-            The object is no manifest.
+            The bucket does not exist, or the object is no manifest.
         """
         try:
             answer = self.s3.get_object(Bucket=self.bucket, Key=_key(image_id))
         except ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket"):
+            code = error.response["Error"]["Code"]
+            if code == "NoSuchKey":
                 return None
+            if code == "NoSuchBucket":
+                raise self._missing() from error
             raise
         try:
             manifest = json.loads(answer["Body"].read())
@@ -85,6 +85,12 @@ class ManifestStore:
         if not isinstance(manifest, dict):
             raise CheckopError(f"{self.place(image_id)} is no manifest: it holds no JSON object. {_AN_OLDER_VERSION}")
         return manifest
+
+    def _missing(self) -> CheckopError:
+        return CheckopError(
+            f"S3 bucket {self.bucket} (image_manifest_bucket), which keeps the manifests of images, does not exist. "
+            "Make it with playbooks/images.yml."
+        )
 
 
 _AN_OLDER_VERSION = "Bring back an older version of the object; the bucket keeps them."

@@ -64,7 +64,7 @@ def test_a_file_system_keeps_its_tags_policies_and_size(world):
     assert (view.access_points[0].uid, view.access_points[0].creation_permissions) == (5000, "0750")
 
 
-def test_a_bucket_policy_denies_by_its_conditions(world):
+def test_a_denial_of_plain_http_does_not_apply_and_another_does(world):
     s3 = world.client("s3", s3={"addressing_style": "path"})
     s3.create_bucket(Bucket="manifests")
     deny = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "s3:*", "Resource": "arn:aws:s3:::manifests/*"}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from checkop.bake.template import search_path
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -21,7 +22,7 @@ def play(fleet, tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_RESOLVE", "{}")
     monkeypatch.setenv("LAB_HOST_ENDPOINT_URL", os.environ["AWS_ENDPOINT_URL"])
     monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", search_path())
     monkeypatch.setenv("ANSIBLE_HOME", str(tmp_path / "ansible"))
     monkeypatch.setenv("ANSIBLE_NOCOLOR", "1")
     # The alarms are the monitoring's business, and not made here.
