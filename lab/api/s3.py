@@ -1,4 +1,4 @@
-"""S3: a bucket policy denies what its conditions say, and the rehearsal's plain HTTP stands for TLS."""
+"""S3: the rehearsal's plain HTTP stands for TLS, so that a bucket policy's denial of plain HTTP does not apply."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ class LabBucket(FakeBucket):  # type: ignore[misc]
     """A bucket of the rehearsal cloud."""
 
     def get_permission(self, action: str, resource: str) -> Any:
-        """Ask the bucket policy; moto would take a statement for one that holds whatever its condition says."""
+        """Ask the bucket policy without that denial; moto takes it to hold whatever its condition says."""
         if self.policy is None:
             return PermissionResult.NEUTRAL
         document = json.loads(self.policy)

@@ -136,11 +136,12 @@ class Bake:
         record = template.record_of(image)
         if record is None:
             self.say(f"{image} was not baked on this machine: without its manifest no release of it can be compared")
+        made = manifest.complete(record, {}) if record else None
         vpc = lookup.vpc_id(ec2, values["network_name"], values["aws_tags"], check=False)
         try:
             group = leftovers.make_security_group(ec2, self.run_id, vpc, self.operator_cidrs, values["aws_tags"])
             passed = self._gate(image, group)
-            differences = self._publish(image, manifest.complete(record, {}) if record else None)
+            differences = self._publish(image, made)
         finally:
             leftovers.clear(ec2, self.run_id, keep_image=True)
         return Outcome(image, "none", gates=passed, timings=self.timings, differences=differences)
