@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from checkop import commands
 from checkop.errors import CheckopError
+from checkop.progress import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,13 +62,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args))
     except CheckopError as error:
-        sys.stderr.write(f"checkop {args.command}: {error}\n")
+        tell(f"checkop {args.command}: {error}")
         return 1
     except (BotoCoreError, ClientError) as error:
-        sys.stderr.write(f"checkop {args.command}: AWS answered: {error}\n")
+        tell(f"checkop {args.command}: AWS answered: {error}")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write(f"checkop {args.command}: interrupted; run it again to go on\n")
+        tell(f"checkop {args.command}: interrupted; run it again to go on")
         return INTERRUPTED
 
 

@@ -68,6 +68,12 @@ class World:
         self.tag(started, **tags)
         return started
 
+    def hub(self) -> str:
+        """Start a hub, which counts as there from the beginning."""
+        hub = self.running(self.bake().plan()[0], **{"checkop:group": "base_chop"})
+        self.before = self.things()
+        return hub
+
     def parameter(self, name: str) -> str | None:
         """Read a parameter of the environment."""
         found = self.clients.ssm.get_parameters(Names=[f"{PREFIX}/{name}"])["Parameters"]
@@ -209,6 +215,73 @@ def test_a_bake_that_does_not_end_well_leaves_nothing(
     assert "removing what it made" in " ".join(world.said)
 
 
+def test_a_published_image_stays_whatever_happens_after(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publication, "set_verified", fail)
+        with pytest.raises(KeyboardInterrupt):
+            world.bake().run()
+    (image,) = world.new()["images"]
+    snapshots = set(publication.snapshots_of(publication.find_image(world.ec2, image)))
+    assert world.new() == {"images": {image}, "snapshots": snapshots}
+    assert f"{image} is published and stays" in " ".join(world.said)
+    again = world.bake().run()
+    assert (again.image, again.skipped) == (image, True)
+    assert world.parameter("image/verified") == image
+
+
+def killed(world: World, monkeypatch: pytest.MonkeyPatch, **options: Any) -> str:
+    """Bake until the gates, then end without a chance to remove anything; returns the run's mark."""
+    bake = world.bake(**options)
+    with monkeypatch.context() as patch:
+        fail_in_gate(patch, world, KeyboardInterrupt())
+        patch.setattr(leftovers, "clear", lambda *_, **__: [])
+        with pytest.raises(KeyboardInterrupt):
+            bake.run()
+    world.said.clear()
+    return bake.run_id
+
+
+@pytest.mark.parametrize("origin", ["source", "instance"])
+def test_what_a_killed_bake_left_is_told_and_cleared(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], origin: str
+) -> None:
+    if origin == "instance":
+        world.hub()
+    left = killed(world, monkeypatch, origin=origin)
+    (group,) = world.new()["security groups"]
+    made = [image["ImageId"] for image in leftovers.images(world.ec2, left)]
+    other = world.bake(force=True).run()
+    (told,) = [line for line in world.said if left in line]
+    assert group in told
+    assert f"checkop bake -i inventory/rehearsal --clear {left}" in told
+    assert world.new()["security groups"] == {group}
+    assert cli.main(["bake", "-i", "inventory/rehearsal", "--clear", left]) == 0
+    out, err = capsys.readouterr()
+    assert group in out
+    assert f"{made[0]} stays, unverified" in err
+    snapshots = [publication.snapshots_of(publication.find_image(world.ec2, name)) for name in (*made, other.image)]
+    assert world.new() == {"images": {*made, other.image}, "snapshots": {one for found in snapshots for one in found}}
+    world.said.clear()
+    world.bake(force=True).run()
+    assert not [line for line in world.said if left in line]
+
+
+def test_only_a_bake_of_this_environment_is_cleared(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = killed(world, monkeypatch)
+    before = world.things()
+    world.values = {**world.values, "checkop_environment": "another"}
+    with pytest.raises(CheckopError, match=f"Bake {left} has nothing in another .*: none"):
+        world.bake().clear(left)
+    assert cli.main(["bake", "-i", "inventory/rehearsal", "--clear", "20200101000000-0000"]) == 1
+    assert f"bakes that have: {left}" in capsys.readouterr().err
+    assert world.things() == before
+
+
 def test_clones_are_booted_as_the_fleet_is_one_in_each_zone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
@@ -329,9 +402,7 @@ def test_an_image_that_passes_no_gate_stays_unpublished(world: World, monkeypatc
 
 
 def test_a_bake_from_the_hub_seals_a_copy_and_leaves_the_hub_alone(world: World) -> None:
-    centos = world.bake().plan()[0]
-    base = world.running(centos, **{"checkop:group": "base_chop"})
-    world.before = world.things()
+    base = world.hub()
     described = world.ec2.describe_instances(InstanceIds=[base])["Reservations"][0]["Instances"][0]
     outcome = world.bake(origin="instance").run()
     after = world.ec2.describe_instances(InstanceIds=[base])["Reservations"][0]["Instances"][0]
@@ -340,21 +411,19 @@ def test_a_bake_from_the_hub_seals_a_copy_and_leaves_the_hub_alone(world: World)
     assert world.new()["images"] == {outcome.image}
     assert len(world.new()["snapshots"]) == 1
     assert outcome.key == "none"
-    assert outcome.source_ami != centos
+    assert outcome.source_ami != world.bake().plan()[0]
 
 
 @pytest.mark.parametrize("hubs", [0, 2])
 def test_a_bake_from_the_hub_needs_exactly_one(world: World, hubs: int) -> None:
-    centos = world.bake().plan()[0]
     for _ in range(hubs):
-        world.running(centos, **{"checkop:group": "base_chop"})
+        world.hub()
     with pytest.raises(CheckopError, match=f"{hubs} instances run"):
         world.bake(origin="instance").run()
 
 
 def test_a_failed_bake_from_the_hub_removes_the_copy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.running(world.bake().plan()[0], **{"checkop:group": "base_chop"})
-    world.before = world.things()
+    world.hub()
     fail_in_gate(monkeypatch, world, CheckopError("broken on purpose"))
     with pytest.raises(CheckopError):
         world.bake(origin="instance").run()

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from checkop import cli
 from checkop.bake import image_tests, template
 from checkop.commands import bake as command
 from checkop.errors import CheckopError
@@ -175,6 +176,53 @@ def test_without_packer_the_mend_is_named(tmp_path: Path, monkeypatch: pytest.Mo
         template.build({})
 
 
+def interrupt_when(started: Path) -> None:
+    """Send SIGINT as soon as the file is there."""
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 30
+        while not started.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+
+
+def test_what_packer_says_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    script = "import sys\nprint('Packer v1.6.6')\nprint('==> broken', file=sys.stderr)\n"
+    fake_packer(tmp_path, script, monkeypatch)
+    template.build({})
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert sorted(err.splitlines()) == ["==> broken", "Packer v1.6.6"]
+
+
+def test_a_packer_that_does_not_end_is_killed_with_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = tmp_path / "child"
+    fake_packer(
+        tmp_path,
+        "import pathlib, signal, sys, time, os\n"
+        "if sys.argv[1] == 'version':\n    print('Packer v1.6.6')\n    sys.exit()\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "if os.fork() == 0:\n"
+        f"    pathlib.Path({str(child)!r} + '.new').write_text(str(os.getpid()))\n"
+        f"    os.rename({str(child)!r} + '.new', {str(child)!r})\n"
+        "time.sleep(60)\n",
+        monkeypatch,
+    )
+    monkeypatch.setattr(template, "CANCEL_SECONDS", 0.2)
+    interrupt_when(child)
+    with pytest.raises(KeyboardInterrupt):
+        template.build({})
+    # Its output ends when the last process that holds it has ended.
+    process = Path("/proc") / child.read_text(encoding="ascii") / "stat"
+    assert not process.exists() or process.read_text(encoding="ascii").split()[2] == "Z"
+
+
 def test_an_interrupt_is_handed_on_and_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started, cleaned = tmp_path / "started", tmp_path / "cleaned"
     fake_packer(
@@ -190,14 +238,7 @@ def test_an_interrupt_is_handed_on_and_waited_for(tmp_path: Path, monkeypatch: p
         "time.sleep(60)\n",
         monkeypatch,
     )
-
-    def interrupt() -> None:
-        deadline = time.monotonic() + 30
-        while not started.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-    threading.Thread(target=interrupt).start()
+    interrupt_when(started)
     with pytest.raises(KeyboardInterrupt):
         template.build({})
     assert cleaned.exists()
@@ -248,7 +289,7 @@ def test_without_a_builder_the_tests_of_the_image_are_left_alone() -> None:
     assert "no tests collected" in done.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_ends_a_bake_and_a_second_one_lets_it_clean_up(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     cleaned = False
@@ -266,3 +307,29 @@ def test_the_first_signal_ends_a_bake_and_a_second_one_lets_it_clean_up(number: 
         end_twice()
     assert cleaned
     assert signal.getsignal(number) is before
+
+
+def test_a_bake_outlives_its_terminal_under_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with command.termination_is_an_interrupt():
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_terminal_that_is_gone_ends_no_bake(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    gone = os.fdopen(writing, "w", encoding="utf-8")
+    monkeypatch.setattr(sys, "stderr", gone)
+    command.say("removing what it made")
+    with pytest.raises(BrokenPipeError):
+        gone.close()
+
+
+def test_a_bake_does_one_thing_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["bake", "--dry-run", "--verify", "ami-1"])
+    assert "not allowed with argument" in capsys.readouterr().err

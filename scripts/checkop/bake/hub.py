@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from checkop.bake.leftovers import COPY_TAG
 from checkop.errors import CheckopError
 from checkop.reconcile import tag_list
 from checkop.waiting import wait_until
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from mypy_boto3_ec2 import EC2Client
 
-# A mark of its own: the copy is removed whether the bake succeeds or not.
-COPY_TAG = "checkop:hub-copy-of-run"
 IMAGE_SECONDS = 3600
 
 
@@ -85,20 +84,3 @@ def copy(ec2: EC2Client, values: Mapping[str, Any], run_id: str) -> str:
 
     wait_until(f"image {image_id} of the hub", look, timeout_seconds=IMAGE_SECONDS)
     return image_id
-
-
-def remove_copy(ec2: EC2Client, run_id: str) -> list[str]:
-    """Deregister the run's copy of the hub and delete its snapshots; return their ids."""
-    filters: list[Any] = [{"Name": f"tag:{COPY_TAG}", "Values": [run_id]}]
-    removed = []
-    for image in ec2.describe_images(Owners=["self"], Filters=filters)["Images"]:
-        snapshots = [
-            device["Ebs"]["SnapshotId"]
-            for device in image.get("BlockDeviceMappings", [])
-            if device.get("Ebs", {}).get("SnapshotId")
-        ]
-        ec2.deregister_image(ImageId=image["ImageId"])
-        for snapshot_id in snapshots:
-            ec2.delete_snapshot(SnapshotId=snapshot_id)
-        removed += [image["ImageId"], *snapshots]
-    return removed

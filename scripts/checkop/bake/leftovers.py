@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from checkop.bake.publication import ENVIRONMENT_TAG, VERIFIED_TAG, snapshots_of
 from checkop.errors import CheckopError
-from checkop.reconcile import tag_list
+from checkop.reconcile import tag_list, tag_map
 from checkop.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import FilterTypeDef
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, ImageTypeDef
 
 RUN_TAG = "checkop:bake-run"
+# The copy of the hub that a bake starts from: a mark of its own, because it goes whether the bake succeeds or not.
+COPY_TAG = "checkop:hub-copy-of-run"
 TERMINATION_SECONDS = 600
 LIVING_STATES = ["pending", "running", "shutting-down", "stopping", "stopped"]
 
@@ -68,6 +71,59 @@ def make_security_group(ec2: EC2Client, run_id: str, vpc_id: str, cidrs: Sequenc
     return group_id
 
 
+def by_run(ec2: EC2Client, environment: str) -> dict[str, list[str]]:
+    """Find what bakes use and remove at their end: instances, volumes, security groups, copies of the hub.
+
+    Parameters
+    ----------
+    environment:
+        The inventory's ``checkop_environment``.
+
+    Returns
+    -------
+    dict[str, list[str]]
+        Mark of a run -> ids. A run is under way, or was killed before it could remove them.
+    """
+    here: list[Any] = [{"Name": f"tag:{ENVIRONMENT_TAG}", "Values": [environment]}]
+    ours: list[Any] = [*here, {"Name": "tag-key", "Values": [RUN_TAG]}]
+    living: list[Any] = [*ours, {"Name": "instance-state-name", "Values": LIVING_STATES}]
+    instances = [
+        (instance["InstanceId"], instance.get("Tags"))
+        for page in ec2.get_paginator("describe_instances").paginate(Filters=living)
+        for reservation in page["Reservations"]
+        for instance in reservation["Instances"]
+    ]
+    volumes = [
+        (volume["VolumeId"], volume.get("Tags"))
+        for page in ec2.get_paginator("describe_volumes").paginate(Filters=ours)
+        for volume in page["Volumes"]
+    ]
+    groups = [
+        (group["GroupId"], group.get("Tags"))
+        for page in ec2.get_paginator("describe_security_groups").paginate(Filters=ours)
+        for group in page["SecurityGroups"]
+    ]
+    copies = [
+        (image["ImageId"], image.get("Tags"))
+        for image in _images(ec2, [*here, {"Name": "tag-key", "Values": [COPY_TAG]}])
+    ]
+    found: dict[str, list[str]] = {}
+    for name, tags in [*instances, *volumes, *groups, *copies]:
+        marks = tag_map(tags)
+        found.setdefault(marks.get(RUN_TAG) or marks[COPY_TAG], []).append(name)
+    return found
+
+
+def images(ec2: EC2Client, run_id: str) -> list[ImageTypeDef]:
+    """Return the images that a run made (EC2 DescribeImages), published or not."""
+    return _images(ec2, marked(run_id))
+
+
+def _images(ec2: EC2Client, filters: Sequence[FilterTypeDef]) -> list[ImageTypeDef]:
+    pages = ec2.get_paginator("describe_images").paginate(Owners=["self"], Filters=filters, IncludeDeprecated=True)
+    return [image for page in pages for image in page["Images"]]
+
+
 def terminate_instances(ec2: EC2Client, run_id: str) -> list[str]:
     """Terminate the run's instances and wait for their end (EC2 TerminateInstances); return their ids."""
     filters: list[Any] = [*marked(run_id), {"Name": "instance-state-name", "Values": LIVING_STATES}]
@@ -95,26 +151,40 @@ def terminate_instances(ec2: EC2Client, run_id: str) -> list[str]:
 
 
 def remove_images(ec2: EC2Client, run_id: str) -> list[str]:
-    """Deregister the run's images and delete their snapshots (EC2 DeregisterImage, DeleteSnapshot); return all ids."""
+    """Deregister the run's images and delete their snapshots (EC2 DeregisterImage, DeleteSnapshot); return all ids.
+
+    What has been published stays: from that moment on, somebody may have rolled it out.
+    """
     removed = []
-    pages = ec2.get_paginator("describe_images").paginate(
-        Owners=["self"], Filters=marked(run_id), IncludeDeprecated=True
-    )
-    snapshots = set()
-    for image in [image for page in pages for image in page["Images"]]:
-        snapshots |= {
-            device["Ebs"]["SnapshotId"]
-            for device in image.get("BlockDeviceMappings", [])
-            if device.get("Ebs", {}).get("SnapshotId")
-        }
+    published: set[str] = set()
+    snapshots: set[str] = set()
+    for image in images(ec2, run_id):
+        if VERIFIED_TAG in tag_map(image.get("Tags")):
+            published |= set(snapshots_of(image))
+            continue
+        snapshots |= set(snapshots_of(image))
         ec2.deregister_image(ImageId=image["ImageId"])
         removed.append(image["ImageId"])
     tagged = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=marked(run_id))
     snapshots |= {snapshot["SnapshotId"] for page in tagged for snapshot in page["Snapshots"]}
-    for snapshot_id in sorted(snapshots):
-        if _gone(lambda snapshot_id=snapshot_id: ec2.delete_snapshot(SnapshotId=snapshot_id)):  # type: ignore[misc]
-            removed.append(snapshot_id)
+    return removed + _delete_snapshots(ec2, snapshots - published)
+
+
+def remove_copies(ec2: EC2Client, run_id: str) -> list[str]:
+    """Deregister the run's copy of the hub and delete its snapshots; return their ids."""
+    removed = []
+    for image in _images(ec2, [{"Name": f"tag:{COPY_TAG}", "Values": [run_id]}]):
+        ec2.deregister_image(ImageId=image["ImageId"])
+        removed += [image["ImageId"], *_delete_snapshots(ec2, snapshots_of(image))]
     return removed
+
+
+def _delete_snapshots(ec2: EC2Client, snapshots: Iterable[str]) -> list[str]:
+    return [
+        snapshot_id
+        for snapshot_id in sorted(snapshots)
+        if _gone(lambda snapshot_id=snapshot_id: ec2.delete_snapshot(SnapshotId=snapshot_id))  # type: ignore[misc]
+    ]
 
 
 def remove_helpers(ec2: EC2Client, run_id: str) -> list[str]:
@@ -148,7 +218,7 @@ def _gone(delete: Callable[[], object]) -> bool:
 
 
 def clear(ec2: EC2Client, run_id: str, *, keep_image: bool) -> list[str]:
-    """Remove what a run leaves; without `keep_image` its images and snapshots too.
+    """Remove what a run leaves; without `keep_image` its images and snapshots too, if they are not published.
 
     Returns
     -------
@@ -158,4 +228,4 @@ def clear(ec2: EC2Client, run_id: str, *, keep_image: bool) -> list[str]:
     removed = terminate_instances(ec2, run_id)
     if not keep_image:
         removed += remove_images(ec2, run_id)
-    return removed + remove_helpers(ec2, run_id)
+    return removed + remove_copies(ec2, run_id) + remove_helpers(ec2, run_id)

@@ -15,6 +15,7 @@ from checkop.bake.manifest_store import ManifestStore
 from checkop.errors import CheckopError
 from checkop.provision import images, lookup
 from checkop.provision.images import IN_SERVICE, Source, published_images
+from checkop.reconcile import tag_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,6 +109,7 @@ class Bake:
             return Outcome(existing, bake_key.digest, skipped=True, source_ami=source)
         self.manifests.require()
         ec2 = self.clients.ec2
+        self._tell_of_others()
         done = False
         try:
             outcome = self._make(source, bake_key)
@@ -116,11 +118,49 @@ class Bake:
             if not done:
                 self.say("the bake did not end well: removing what it made")
             removed = leftovers.clear(ec2, self.run_id, keep_image=done)
-            if self.request.origin == "instance":
-                removed += hub.remove_copy(ec2, self.run_id)
             if not done:
                 self.say(f"removed: {', '.join(removed) or 'nothing was left'}")
+                for image in leftovers.images(ec2, self.run_id):
+                    self.say(f"{image['ImageId']} is published and stays: the same command again finds it")
         return outcome
+
+    def clear(self, run_id: str) -> list[str]:
+        """Remove what a bake that was killed could not: all but its image, which the gates or a pruning await.
+
+        Parameters
+        ----------
+        run_id:
+            The tag ``checkop:bake-run`` of what is to go.
+
+        Returns
+        -------
+        list[str]
+            Ids and names of what was removed.
+
+        Raises
+        ------
+        CheckopError
+            No bake of this environment has left anything under that mark.
+        """
+        known = leftovers.by_run(self.clients.ec2, self.values["checkop_environment"])
+        if run_id not in known:
+            raise CheckopError(
+                f"Bake {run_id} has nothing in {self.values['checkop_environment']} that could be cleared; "
+                f"bakes that have: {', '.join(sorted(known)) or 'none'} (tag {leftovers.RUN_TAG})."
+            )
+        removed = leftovers.clear(self.clients.ec2, run_id, keep_image=True)
+        for image in leftovers.images(self.clients.ec2, run_id):
+            if publication.VERIFIED_TAG not in tag_map(image.get("Tags")):
+                self.say(f"{image['ImageId']} stays, unverified: pass it through the gates with --verify, or prune it")
+        return removed
+
+    def _tell_of_others(self) -> None:
+        known = leftovers.by_run(self.clients.ec2, self.values["checkop_environment"])
+        for run_id, found in sorted(known.items()):
+            self.say(
+                f"bake {run_id} has {', '.join(found)}: it is still under way, or it was killed. If it was: "
+                f"checkop bake -i {self.request.inventory} --clear {run_id}"
+            )
 
     def verify(self, image: str) -> Outcome:
         """Pass an image that a plain ``packer build`` made through the gates, and publish it.

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from packerpy import PackerExecutable
 
 from checkop.errors import CheckopError
+from checkop.progress import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,20 +29,21 @@ TEMPLATE_WITH_PLUGINS = "packer/current"
 FIRST_WITH_PLUGINS = (1, 9)
 # Packer ends its builder, key pair and security group when it is interrupted; on AWS that takes a minute or two.
 CANCEL_SECONDS = 300
+# For the rest of its output, once it has ended.
+OUTPUT_SECONDS = 5
 
 
 class Packer(PackerExecutable):  # type: ignore[misc]
     """packer.py's executable, which here ends in order when this process is interrupted.
 
-    Output goes to this process's stderr as it comes: stdout is for data.
+    Its output is told line by line as it comes. It never sees the terminal: where that is gone, Packer would hang.
     """
 
     def __init__(self) -> None:
         path = shutil.which("packer")
         if path is None:
             raise CheckopError("packer is not installed, or not on PATH: `make setup` installs it.")
-        # None is inherited: the build is seen while it runs. sys.stderr may be replaced by a test's, which has no file.
-        super().__init__(path, machine_readable=False, config={"stdout": _stderr(), "stderr": None})
+        super().__init__(path, machine_readable=False)
 
     def execute_cmd(self, packer_cmd: str, template: str | None = None, **kwargs: Any) -> tuple[int, Any, Any]:
         """Run packer; an interrupt is handed on, so that Packer removes what it made.
@@ -53,23 +56,30 @@ class Packer(PackerExecutable):  # type: ignore[misc]
             # Packer 1.6.6 leaves the builder's temporary key in its folder for temporary files.
             environment = {**os.environ, "TMPDIR": folder, "PATH": search_path(), "CHECKPOINT_DISABLE": "1"}
             # A session of its own, so that a terminal's Ctrl-C reaches it once, through us.
-            with subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 env=environment,
-                stdout=self.configuration["stdout"],
-                stderr=self.configuration["stderr"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-            ) as process:
-                try:
-                    process.wait()
-                except BaseException:
-                    self.cancel(process)
-                    raise
+                text=True,
+                errors="replace",
+            )
+            telling = threading.Thread(target=_tell_all, args=(process.stdout,), daemon=True)
+            telling.start()
+            try:
+                process.wait()
+            except BaseException:
+                self.cancel(process)
+                raise
+            finally:
+                # Bounded, because what Packer has started may outlive it and hold its output open.
+                telling.join(timeout=OUTPUT_SECONDS)
         return process.returncode, None, None
 
     @staticmethod
-    def cancel(process: subprocess.Popen[Any]) -> None:
+    def cancel(process: subprocess.Popen[str]) -> None:
         """Have Packer clean up, and kill it if it does not end.
 
         SIGTERM, because a program in Go never sees SIGINT where it was started with it ignored, as in a background job.
@@ -79,19 +89,18 @@ class Packer(PackerExecutable):  # type: ignore[misc]
         try:
             process.wait(timeout=CANCEL_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _tell_all(output: IO[str]) -> None:
+    with output:
+        for line in output:
+            tell(line.rstrip("\n"))
 
 
 def search_path() -> str:
     """Return PATH with the folder of this interpreter first: Packer calls ansible-playbook and python3 from there."""
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-
-
-def _stderr() -> Any:
-    try:
-        return sys.stderr.fileno()
-    except OSError:
-        return None
 
 
 def version_of(text: str) -> tuple[int, int]:

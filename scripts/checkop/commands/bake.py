@@ -16,6 +16,7 @@ from checkop.aws import Clients, guard
 from checkop.bake import publication
 from checkop.bake import request as requests
 from checkop.bake.run import Bake, Outcome
+from checkop.progress import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,9 +40,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--source-ami", default="", help="AMI to start from instead of the inventory's")
     parser.add_argument("--operator-cidr", action="append", default=[], help="address that may reach the builder")
-    parser.add_argument("--verify", default="", metavar="AMI", help="bake nothing: pass this image through the gates")
     parser.add_argument("--force", action="store_true", help="bake even if a verified image has the same key")
-    parser.add_argument("--dry-run", action="store_true", help="tell what would be baked, and change nothing")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--dry-run", action="store_true", help="tell what would be baked, and change nothing")
+    instead.add_argument("--verify", default="", metavar="AMI", help="bake nothing: pass this image through the gates")
+    instead.add_argument(
+        "--clear", default="", metavar="RUN", help="bake nothing: remove what a killed bake left (tag checkop:bake-run)"
+    )
     parser.add_argument("--json", action="store_true", help="for machines")
 
 
@@ -49,9 +54,10 @@ def run(args: argparse.Namespace) -> int:
     """Bake."""
     values = inventory.load(args.inventory)
     clients = Clients(values["aws_region"])
-    if args.verify:
+    if args.verify or args.clear:
         guard(clients, values["aws_account_id"], values["aws_endpoint_url"])
-        request = requests.Request(args.inventory, publication.version_of(clients.ec2, args.verify))
+        version = publication.version_of(clients.ec2, args.verify) if args.verify else ""
+        request = requests.Request(args.inventory, version)
     else:
         request = requests.make(
             args.inventory,
@@ -65,7 +71,11 @@ def run(args: argparse.Namespace) -> int:
         )
         guard(clients, values["aws_account_id"], values["aws_endpoint_url"])
     bake = Bake(clients, values, request, args.operator_cidr or values["perimeter_administrator_cidrs"], say)
-    if args.dry_run and not args.verify:
+    if args.clear:
+        removed = bake.clear(args.clear)
+        sys.stdout.write(json.dumps(removed) + "\n" if args.json else f"removed: {', '.join(removed)}\n")
+        return 0
+    if args.dry_run:
         return _dry_run(bake, as_json=args.json)
     with termination_is_an_interrupt():
         outcome = bake.verify(args.verify) if args.verify else bake.run()
@@ -75,15 +85,18 @@ def run(args: argparse.Namespace) -> int:
 
 def say(text: str) -> None:
     """Tell the person who waits."""
-    sys.stderr.write(f"checkop bake: {text}\n")
-    sys.stderr.flush()
+    tell(f"checkop bake: {text}")
 
 
 @contextmanager
 def termination_is_an_interrupt() -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM end the bake in order, so that everything it made is removed."""
+    """Let the first SIGINT, SIGTERM or SIGHUP end the bake in order, so that everything it made is removed.
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    A terminal's end (SIGHUP) is one of them unless it is ignored, as under nohup(1).
+    """
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
 
     def interrupt(_number: int, _frame: object) -> None:
         # A second one would stop the cleaning up halfway; every wait in there has a bound.
