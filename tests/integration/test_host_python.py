@@ -20,9 +20,9 @@ MODULES = [
 WORK = r"""
 # -*- coding: utf-8 -*-
 from __future__ import unicode_literals
-import io, json, os, sys, tarfile, tempfile
+import io, json, os, sys, tarfile, tempfile, time
 sys.path.insert(0, sys.argv[1])
-from checkop_host import cli, command, configure, environment, expiry, files, imds, mount, release, settings
+from checkop_host import cli, command, configure, environment, expiry, files, imds, lifecycle, mount, release, settings
 folder = tempfile.mkdtemp()
 text = environment.render({"NAME": "\u00e9\"$", "YES": environment.as_text(True)})
 assert files.replace_text(os.path.join(folder, "env"), text, 0o640)
@@ -35,10 +35,17 @@ os.makedirs(os.path.join(folder, "releases"))
 store = release.Store(folder)
 assert store.install(archive, "1.0", release.checksum(archive), [sys.executable, "-m", "app"])
 assert configure.current_version(store.current) == "1.0"
-os.makedirs(os.path.join(folder, "archives"))
-open(os.path.join(folder, "archives", "old"), "w").close()
-os.utime(os.path.join(folder, "archives", "old"), (0, 0))
-assert expiry.expire(folder, [{"name": "archives", "keep_days": 1}], 10**9)[0].files == 1
+accented = os.path.join(folder, "archives", "Cami\u00f3n").encode("utf-8")
+os.makedirs(accented)
+open(os.path.join(accented, b"ni\xc3\xb1o"), "w").close()
+os.utime(os.path.join(accented, b"ni\xc3\xb1o"), (0, 0))
+freed = expiry.expire(folder, json.loads('[{"name": "archives", "keep_days": 1}]'), 10**9)[0]
+assert (freed.files, freed.errors) == (1, 0)
+job = os.path.join(folder, "reports").encode("utf-8") + b"/.informaci\xc3\xb3n.host.job"
+os.makedirs(os.path.dirname(job))
+open(job, "w").close()
+pattern = json.loads(json.dumps(os.path.join(folder, "*", ".*.{host}.job")))
+assert len(lifecycle.open_jobs(pattern, "host", time.time(), 60)) == 1
 assert mount.answers(folder, 5)
 try:
     imds.Metadata("http://127.0.0.1:9", 1).instance_id()

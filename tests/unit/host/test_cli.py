@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import logging
+import os
+import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,11 +15,12 @@ from checkop_host.errors import HostError
 
 
 @pytest.fixture(autouse=True)
-def no_handlers_left():
-    """`main` adds handlers to the root logger, as a program may; a test may not keep them."""
+def nothing_left_of_the_process():
+    """`main` sets the umask and adds handlers to the root logger, as a program may; a test may not keep them."""
     root = logging.getLogger()
-    before, level = list(root.handlers), root.level
+    before, level, umask = list(root.handlers), root.level, os.umask(0o022)
     yield
+    os.umask(umask)
     root.handlers[:] = before
     root.setLevel(level)
 
@@ -123,6 +128,23 @@ def test_installing_asks_for_an_archive_only_when_it_needs_one(run, tmp_path):
     status, _, err = run(*words)
     assert status == 2
     assert "--archive is wanted" in err
+
+
+def test_a_release_can_be_read_whatever_the_umask_of_who_installs_it(run, tmp_path):
+    archive = tmp_path / "checkop.tar"
+    with tarfile.open(archive, "w") as bundle:
+        # No entry for the folder: it is made on the way.
+        member = tarfile.TarInfo("checkop_app/app.py")
+        bundle.addfile(member, io.BytesIO())
+    (tmp_path / "releases").mkdir()
+    application = {"root": str(tmp_path), "keep_releases": 3, "command": ["/bin/sh"]}
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    os.umask(0o027)
+    words = ["install-release", "--version", "1", "--sha256", digest, "--archive", str(archive)]
+    assert run(*words, application=application)[0] == 0
+    release = tmp_path / "releases" / "1"
+    for path in (release, release / "checkop_app", release / "checkop_app/app.py"):
+        assert path.stat().st_mode & 0o005 == (0o005 if path.is_dir() else 0o004), path
 
 
 def test_wrong_use_is_two(run):

@@ -4,6 +4,7 @@ from __future__ import print_function
 
 import argparse
 import json
+import os
 import socket
 import sys
 import time
@@ -17,6 +18,8 @@ from .imds import Metadata
 def main(argv=None):
     """Run one subcommand; return 0 (done), 1 (something outside is not as it must be) or 2 (wrong use)."""
     arguments = _parser().parse_args(argv)
+    # Whoever calls it by hand has a private umask (baseline), and what it lays is for the application to read.
+    os.umask(0o022)
     log.start(arguments.verbose)
     try:
         host = Host(settings.load(arguments.host_file, arguments.role_folder))

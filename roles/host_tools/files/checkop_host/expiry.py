@@ -52,7 +52,8 @@ def expire(mount_path, folders, now, dry_run=False):
             for folder in folders:
                 freed = Freed(folder["name"])
                 limit = now - folder["keep_days"] * _DAY_SECONDS
-                _descend(folder["name"], top, device, limit, dry_run, freed, "")
+                # JSON's text: below it all names are as the file system gives them, which Python 2 does not mix.
+                _descend(str(folder["name"]), top, device, limit, dry_run, freed, "")
                 _LOG.info(
                     "%s %s: %d files, %d bytes older than %s days%s",
                     "would free" if dry_run else "freed",

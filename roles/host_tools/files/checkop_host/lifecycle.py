@@ -25,7 +25,8 @@ def open_jobs(pattern, host, now, stale_after_seconds):
         stale_after_seconds: a marker untouched for longer is what a crash left behind, not work.
     """
     found = []
-    for path in sorted(glob.glob(pattern.format(host=host))):
+    # JSON's text; Python 2 does not mix it with the names of a file system that it cannot decode.
+    for path in sorted(glob.glob(str(pattern.format(host=host)))):
         try:
             age = now - os.lstat(path).st_mtime
         except OSError:
