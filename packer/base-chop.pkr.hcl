@@ -13,7 +13,6 @@ source "amazon-ebs" "base_chop" {
   ami_users       = local.facts.image_share_accounts
   snapshot_users  = local.facts.image_share_accounts
   ena_support     = true
-  kms_key_id      = var.kms_key_id
   tags            = local.image_tags
   snapshot_tags   = local.image_tags
 
@@ -65,6 +64,7 @@ source "amazon-ebs" "base_chop" {
     iops                  = local.facts.fleet_root_volume_type == "gp3" ? 3000 : null
     throughput            = local.facts.fleet_root_volume_type == "gp3" ? 125 : null
     encrypted             = true
+    kms_key_id            = local.kms_key_id != "" ? local.kms_key_id : null
     delete_on_termination = true
   }
 

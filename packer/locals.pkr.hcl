@@ -21,14 +21,15 @@ locals {
   profile        = replace(local.facts.fleet_role_name, "{{ checkop_environment }}", var.environment)
   source_ami_id  = var.source_ami_id != "" ? var.source_ami_id : local.facts.image_source_id
   version        = var.application_version != "" ? var.application_version : local.facts.application_version
-  stamp          = formatdate("YYYYMMDDhhmmss", timestamp())
+  run_id         = var.run_id != "" ? var.run_id : formatdate("YYYYMMDDhhmmss", timestamp())
+  kms_key_id     = var.kms_key_id != "" ? var.kms_key_id : local.facts.image_kms_key_id
   subnet         = [for s in local.facts.network_subnets : s if s.tier == "public" && s.zone == local.facts.hub_zone][0]
   security_group = "${replace(local.facts.network_name, "{{ checkop_name_suffix }}", local.facts.checkop_name_suffix)}-base"
 }
 
+# The name ends in the run's mark: until Packer has tagged an image, nothing else tells whose it is.
 locals {
-  image_name = "${local.image_prefix}-${local.version}-${local.stamp}"
-  run_id     = var.run_id != "" ? var.run_id : local.stamp
+  image_name = "${local.image_prefix}-${local.version}-${local.run_id}"
 }
 
 locals {

@@ -115,7 +115,7 @@ variable "instance_profile" {
 variable "kms_key_id" {
   type        = string
   default     = ""
-  description = "KMS key of the image's snapshots; empty: the account's key for EBS, whose images cannot be shared."
+  description = "KMS key of the image's snapshots; empty: the inventory's image_kms_key_id."
 }
 
 variable "ssh_timeout" {

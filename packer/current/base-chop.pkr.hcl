@@ -14,7 +14,6 @@ source "amazon-ebs" "base_chop" {
   snapshot_users  = local.facts.image_share_accounts
   ena_support     = true
   imds_support    = "v2.0"
-  kms_key_id      = var.kms_key_id
   tags            = local.image_tags
   snapshot_tags   = local.image_tags
 
@@ -74,6 +73,7 @@ source "amazon-ebs" "base_chop" {
     iops                  = local.facts.fleet_root_volume_type == "gp3" ? 3000 : null
     throughput            = local.facts.fleet_root_volume_type == "gp3" ? 125 : null
     encrypted             = true
+    kms_key_id            = local.kms_key_id != "" ? local.kms_key_id : null
     delete_on_termination = true
   }
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from checkop import cli, inventory
 from checkop.aws import Clients
@@ -226,10 +228,119 @@ def test_a_published_image_stays_whatever_happens_after(world: World, monkeypatc
     (image,) = world.new()["images"]
     snapshots = set(publication.snapshots_of(publication.find_image(world.ec2, image)))
     assert world.new() == {"images": {image}, "snapshots": snapshots}
-    assert f"{image} is published and stays" in " ".join(world.said)
+    assert f"{image} is verified and stays" in " ".join(world.said)
     again = world.bake().run()
     assert (again.image, again.skipped) == (image, True)
     assert world.parameter("image/verified") == image
+
+
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [("DeleteSecurityGroup", "DependencyViolation"), ("DeleteSnapshot", "InvalidSnapshot.InUse")],
+)
+def test_what_ec2_still_holds_is_waited_for(
+    cloud: Any, world: World, monkeypatch: pytest.MonkeyPatch, operation: str, code: str
+) -> None:
+    cloud.fault(every=1, code=code, status=400, service="ec2", operation=operation, times=3)
+    fail_in_gate(monkeypatch, world, CheckopError("broken on purpose"))
+    with pytest.raises(CheckopError, match="broken on purpose"):
+        world.bake().run()
+    assert world.new() == {}
+
+
+@pytest.mark.parametrize("ends", ["well", "badly"])
+def test_what_cannot_be_removed_hides_nothing_and_keeps_nothing_else(
+    cloud: Any, world: World, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    cloud.fault(every=1, code="DependencyViolation", status=400, service="ec2", operation="DeleteSecurityGroup")
+    monkeypatch.setattr(leftovers, "delete", partial(leftovers.delete, timeout_seconds=0.2))
+    bake = world.bake()
+    if ends == "well":
+        outcome = bake.run()
+        assert world.parameter("image/verified") == outcome.image
+        assert set(world.new()) == {"images", "snapshots", "security groups"}
+    else:
+        fail_in_gate(monkeypatch, world, CheckopError("broken on purpose"))
+        with pytest.raises(CheckopError, match="broken on purpose"):
+            bake.run()
+        assert set(world.new()) == {"security groups"}
+    assert f"checkop bake --clear {bake.run_id}" in world.said[-1]
+    cloud.clear_faults()
+    world.bake().clear(bake.run_id)
+    assert "security groups" not in world.new()
+
+
+def test_an_instance_that_was_started_ends_though_its_twin_never_came(
+    cloud: Any, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Packer's builder is the first, the clones are the second and the third; tags are not visible yet.
+    full = {"code": "InsufficientInstanceCapacity", "status": 400, "service": "ec2", "operation": "RunInstances"}
+    cloud.fault(every=3, times=1, **full)
+    monkeypatch.setattr(leftovers, "terminate_instances", lambda *_: [])
+    bake = world.bake()
+    with pytest.raises(ClientError, match="InsufficientInstanceCapacity"):
+        bake.run()
+    found = world.ec2.describe_instances(Filters=[{"Name": "tag:Name", "Values": ["*gate"]}])["Reservations"]
+    (clone,) = [instance for reservation in found for instance in reservation["Instances"]]
+    assert clone["State"]["Name"] in {"shutting-down", "terminated"}
+
+
+def test_an_instance_that_is_not_visible_yet_is_waited_for(world: World) -> None:
+    with pytest.raises(CheckopError, match="i-0123456789abcdef0 not visible yet"):
+        clones._addresses(world.ec2, ["i-0123456789abcdef0"], 0.2)
+
+
+def test_an_image_that_packer_had_not_tagged_yet_goes_with_its_snapshots(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(variables: dict[str, Any]) -> None:
+        builder = world.running(variables["source_ami_id"], **{leftovers.RUN_TAG: variables["run_id"]})
+        image = world.ec2.create_image(InstanceId=builder, Name=f"base-chop-1.0.0-{variables['run_id']}")["ImageId"]
+        volume = world.ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
+        # As EC2 describes it, before the image names it.
+        words = f"Created by CreateImage({builder}) for {image} from {volume}"
+        world.ec2.create_snapshot(VolumeId=volume, Description=words)
+        world.ec2.delete_volume(VolumeId=volume)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(template, "build", build)
+    with pytest.raises(KeyboardInterrupt):
+        world.bake().run()
+    assert world.new() == {}
+
+
+@pytest.mark.parametrize("ends", ["well", "badly"])
+def test_copies_in_other_regions_share_the_fate_of_the_image(
+    world: World, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    abroad = Clients("eu-west-1").ec2
+    before = bake_made.things(abroad)
+    world.values = {**world.values, "image_copy_regions": ["eu-west-1"]}
+    real = template.build
+
+    def build(variables: dict[str, Any]) -> None:
+        real(variables)
+        (image,) = leftovers.images(world.ec2, variables["run_id"])
+        abroad.register_image(Name=image["Name"])
+
+    monkeypatch.setattr(template, "build", build)
+    if ends == "well":
+        world.bake().run()
+        assert len(bake_made.things(abroad)["images"] - before["images"]) == 1
+    else:
+        fail_in_gate(monkeypatch, world, CheckopError("broken on purpose"))
+        with pytest.raises(CheckopError, match="broken on purpose"):
+            world.bake().run()
+        assert bake_made.things(abroad) == before
+
+
+def test_a_snapshot_of_a_copy_of_the_hub_is_found_without_its_image(world: World) -> None:
+    volume = world.ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
+    tags: Any = {**world.values["aws_tags"], leftovers.COPY_TAG: "20260101000000-0000"}
+    snapshot = world.ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    world.tag(snapshot, **tags)
+    assert leftovers.by_run(world.ec2, "rehearsal") == {"20260101000000-0000": [snapshot]}
+    assert world.bake().clear("20260101000000-0000") == [snapshot]
 
 
 def killed(world: World, monkeypatch: pytest.MonkeyPatch, **options: Any) -> str:
@@ -363,7 +474,7 @@ def plain_packer(world: World) -> str:
     bake = world.bake()
     source, key = bake.plan()
     template.build(bake.variables(source, key.digest, []))
-    image, _ = template.artifact(bake.run_id)
+    image, _ = template.artifact(bake.run_id, "us-east-1")
     leftovers.clear(world.ec2, bake.run_id, keep_image=True)
     return image
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from checkop import cli, inventory
 from checkop.aws import Clients
 from checkop.bake import publication
-from checkop.images import catalog, reach
+from checkop.images import catalog, prune, reach
 from checkop.images.catalog import PRUNE_TAG
 from checkop.images.prune import Pruner, shared_snapshots
 from checkop.ledger import Entry, Ledger
@@ -213,6 +214,48 @@ def test_a_snapshot_that_another_account_uses_is_left(account: Account) -> None:
     assert removed.snapshots == []
     assert not account.exists(ami.image_id)
     account.ec2.describe_snapshots(SnapshotIds=[ami.snapshots[0]])
+
+
+def test_a_snapshot_is_removed_as_soon_as_ec2_lets_go_of_it(
+    cloud: Any, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.image()
+    account.image()
+    slow, stuck = catalog.read(account.ec2, "rehearsal")
+    held = {"every": 1, "code": "InvalidSnapshot.InUse", "status": 400, "service": "ec2", "operation": "DeleteSnapshot"}
+    cloud.fault(**held, times=2)
+    assert Pruner(account.ec2, timedelta(days=7)).remove(slow).snapshots == list(slow.snapshots)
+    cloud.fault(**held)
+    monkeypatch.setattr(prune, "delete", partial(prune.delete, timeout_seconds=0.2))
+    removed = Pruner(account.ec2, timedelta(days=7)).remove(stuck)
+    assert removed.snapshots == []
+    assert "AWS to let go of snap-" in removed.left[stuck.snapshots[0]]
+
+
+def test_a_copy_goes_after_its_original(
+    account: Account, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(inventory, "load", lambda _: values | {"image_copy_regions": ["eu-west-1"]})
+    original = account.image()
+    abroad = Clients("eu-west-1").ec2
+    name = publication.find_image(account.ec2, original)["Name"]
+    copy = abroad.register_image(Name=name)["ImageId"]
+    abroad.create_tags(Resources=[copy], Tags=[{"Key": key, "Value": value} for key, value in TAGS.items()])
+
+    def prune_past_the_wait() -> dict[str, str]:
+        for ec2, image in ((account.ec2, original), (abroad, copy)):
+            for ami in catalog.read(ec2, "rehearsal"):
+                if ami.prune_after:
+                    past = (datetime.now(timezone.utc) - timedelta(minutes=1)).isoformat(timespec="seconds")
+                    ec2.create_tags(Resources=[image], Tags=[{"Key": PRUNE_TAG, "Value": past}])
+        assert cli.main(["prune", "--apply", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        return {each["region"]: each["verb"] for each in told["actions"]}
+
+    assert prune_past_the_wait() == {"us-east-1": "deprecate", "eu-west-1": "keep"}
+    assert prune_past_the_wait() == {"us-east-1": "remove", "eu-west-1": "deprecate"}
+    assert prune_past_the_wait() == {"eu-west-1": "remove"}
+    assert catalog.read(abroad, "rehearsal") == []
 
 
 def test_a_recall_bars_the_image_names_its_users_and_falls_back(

@@ -84,9 +84,15 @@ def test_production_is_accepted_by_its_name() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_key_of_ones_own_is_accepted() -> None:
+    key = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
+    done = packer("validate", "-var", f"kms_key_id={key}", "packer")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_template_reads_the_inventory_and_not_copies_of_it() -> None:
-    told = packer("inspect", "-var", "application_version=1.4.0", "packer").stdout
-    assert 'local.image_name: "base-chop-1.4.0-' in told
+    told = packer("inspect", "-var", "application_version=1.4.0", "-var", "run_id=20260101-ab", "packer").stdout
+    assert 'local.image_name: "base-chop-1.4.0-20260101-ab"' in told
     assert "10.20.1.0/24" in told
     assert 'local.profile: "checkop-rehearsal-fleet"' in told
     assert 'local.security_group: "checkop-base"' in told
@@ -251,13 +257,15 @@ def test_the_artifact_is_found_by_its_run_and_its_record_by_the_image(
     for run, ami in (("a", "ami-1"), ("b", "ami-2")):
         record = tmp_path / f"base-chop-{run}"
         record.mkdir()
-        made: Any = {"builds": [{"artifact_id": f"us-east-1:{ami},us-west-2:ami-9", "custom_data": {"run_id": run}}]}
+        artifact = f"eu-west-1:{ami}0,us-east-1:{ami}"
+        made: Any = {"builds": [{"artifact_id": artifact, "custom_data": {"run_id": run}}]}
         (record / "packer.json").write_text(json.dumps(made), encoding="utf-8")
-    assert template.artifact("b") == ("ami-2", tmp_path / "base-chop-b")
+    assert template.artifact("b", "us-east-1") == ("ami-2", tmp_path / "base-chop-b")
     assert template.record_of("ami-1") == tmp_path / "base-chop-a"
     assert template.record_of("ami-9") is None
-    with pytest.raises(CheckopError, match="run c"):
-        template.artifact("c")
+    for run, region in (("c", "us-east-1"), ("b", "us-west-2")):
+        with pytest.raises(CheckopError, match=f"run {run} in {region}"):
+            template.artifact(run, region)
 
 
 def test_the_image_tests_need_what_packer_gives() -> None:

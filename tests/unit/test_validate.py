@@ -143,6 +143,9 @@ CASES = [
     ("aws_account_id", 123, "aws_account_id", "twelve digits, in quotes", "Correct"),
     ("aws_tags.checkop:environment", "staging", "aws_tags: checkop:environment", "'production'", ""),
     ("storage_folders.+", {"name": "uploads", "keep_days": 1}, "storage_folders: uploads", "2 entries", "Rename"),
+    ("image_kms_key_id", "alias/images", "image_kms_key_id", "'alias/images'", "the ARN of a KMS key"),
+    ("image_share_accounts", ["123456789012"], "image_share_accounts", "image_kms_key_id is empty", "Name a KMS key"),
+    ("image_copy_regions", ["us-east-1"], "image_copy_regions", "other regions than aws_region", "Leave it out"),
     ("checkop_environment", "Prod", "checkop_environment", "'Prod'", "a-z, 0-9 and hyphens"),
 ]  # fmt: skip
 
@@ -151,6 +154,14 @@ CASES = [
 def test_what_cannot_work_is_refused(data: dict[str, Any], path: str, value: Any, words: list[str]) -> None:
     lines = [str(finding) for finding in validate(put(data, path, value))]
     assert any(all(word in line for word in words) for line in lines), lines
+
+
+def test_images_are_shared_under_a_key_of_ones_own_and_not_copied_besides(data: dict[str, Any]) -> None:
+    key = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
+    shared = {**data, "image_kms_key_id": key, "image_share_accounts": ["210987654321"]}
+    assert validate(shared) == validate(data)
+    lines = [str(finding) for finding in validate({**shared, "image_copy_regions": ["eu-west-1"]})]
+    assert any("image_copy_regions" in line and "Empty one of the two" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from checkop.bake.leftovers import RUN_TAG, key_pair_name
 from checkop.errors import CheckopError
 from checkop.provision import lookup
 from checkop.reconcile import tag_list
+from checkop.removal import not_found
 from checkop.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 CONNECT_SECONDS = 5
+# Until every part of EC2 knows a new instance.
+VISIBLE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -129,30 +134,35 @@ def launch(
     key_file = folder / "gate.pem"
     key_file.touch(mode=0o600)
     key_file.write_text(made["KeyMaterial"], encoding="ascii")
-    started = []
-    for subnet in subnets:
-        answer = ec2.run_instances(
-            ImageId=image_id,
-            InstanceType=values["fleet_instance_type"],
-            MinCount=1,
-            MaxCount=1,
-            KeyName=pair,
-            IamInstanceProfile={"Name": values["fleet_role_name"]},
-            MetadataOptions={"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1},
-            NetworkInterfaces=[
-                {
-                    "DeviceIndex": 0,
-                    "SubnetId": subnet,
-                    "AssociatePublicIpAddress": True,
-                    "Groups": [application_group, security_group],
-                }
-            ],
-            TagSpecifications=[
-                {"ResourceType": "instance", "Tags": marks},
-                {"ResourceType": "volume", "Tags": marks},
-            ],
-        )
-        started.append(answer["Instances"][0]["InstanceId"])
+    started: list[str] = []
+    try:
+        for subnet in subnets:
+            answer = ec2.run_instances(
+                ImageId=image_id,
+                InstanceType=values["fleet_instance_type"],
+                MinCount=1,
+                MaxCount=1,
+                KeyName=pair,
+                IamInstanceProfile={"Name": values["fleet_role_name"]},
+                MetadataOptions={"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1},
+                NetworkInterfaces=[
+                    {
+                        "DeviceIndex": 0,
+                        "SubnetId": subnet,
+                        "AssociatePublicIpAddress": True,
+                        "Groups": [application_group, security_group],
+                    }
+                ],
+                TagSpecifications=[
+                    {"ResourceType": "instance", "Tags": marks},
+                    {"ResourceType": "volume", "Tags": marks},
+                ],
+            )
+            started.append(answer["Instances"][0]["InstanceId"])
+    except BaseException:
+        # Nobody finds an instance by its tags yet that is a second old.
+        _terminate(ec2, started)
+        raise
     addresses = _addresses(ec2, started, timeout_seconds)
     user = values["image_ssh_username"]
     clones = [
@@ -163,12 +173,28 @@ def launch(
     return clones
 
 
+def _terminate(ec2: EC2Client, instance_ids: Sequence[str]) -> None:
+    def look() -> tuple[bool, str]:
+        try:
+            ec2.terminate_instances(InstanceIds=instance_ids)
+        except ClientError as error:
+            if not not_found(error):
+                raise
+            return False, "not visible yet"
+        return True, ""
+
+    if instance_ids:
+        wait_until(f"EC2 to know {', '.join(instance_ids)}", look, timeout_seconds=VISIBLE_SECONDS)
+
+
 def _addresses(ec2: EC2Client, instance_ids: list[str], timeout_seconds: float) -> dict[str, str]:
     addresses: dict[str, str] = {}
+    # Not by InstanceIds, which is an error as long as EC2 does not know them everywhere.
+    filters: list[Any] = [{"Name": "instance-id", "Values": instance_ids}]
 
     def look() -> tuple[bool, str]:
-        states = {}
-        for reservation in ec2.describe_instances(InstanceIds=instance_ids)["Reservations"]:
+        states = dict.fromkeys(instance_ids, "not visible yet")
+        for reservation in ec2.describe_instances(Filters=filters)["Reservations"]:
             for instance in reservation["Instances"]:
                 states[instance["InstanceId"]] = instance["State"]["Name"]
                 if instance["State"]["Name"] == "running" and instance.get("PublicIpAddress"):

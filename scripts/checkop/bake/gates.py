@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from checkop.aws import Clients
+
+# What the agent measures on every host, in a group or not.
+METRIC = "mem_used_percent"
+# How far clocks may be apart: ours, the clones', AWS's. A metric's time is also cut to its minute.
+CLOCK_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -154,21 +160,27 @@ class Gates:
     def logs(self) -> str:
         """A line written to the system's log arrives in CloudWatch Logs."""
         group = f"{self.values['monitoring_log_prefix']}/system/messages"
+        pages = self.clients.logs.get_paginator("filter_log_events")
+        since = int((time.time() - CLOCK_SECONDS) * 1000)
         each(self.clones, lambda clone: clone.run(f"logger -t checkop-gate {shlex.quote(self.run_id)}"))
 
         def ask(clone: Clone) -> None:
             def look() -> tuple[bool, str]:
+                # A page without events says nothing of those after it.
+                found = pages.paginate(
+                    logGroupName=group,
+                    logStreamNames=[clone.instance_id],
+                    filterPattern=f'"{self.run_id}"',
+                    startTime=since,
+                )
                 try:
-                    events = self.clients.logs.filter_log_events(
-                        logGroupName=group,
-                        logStreamNamePrefix=clone.instance_id,
-                        filterPattern=f'"{self.run_id}"',
-                    )["events"]
+                    events = any(page["events"] for page in found)
                 except ClientError as error:
                     if error.response["Error"]["Code"] == "ResourceNotFoundException":
-                        return False, f"no log group {group} (playbooks/monitoring.yml makes it)"
+                        what = f"no log group {group} (playbooks/monitoring.yml makes it), or no stream in it"
+                        return False, f"{what} of {clone.instance_id}"
                     raise
-                return bool(events), f"no line of {clone.instance_id} in {group}"
+                return events, f"no line of {clone.instance_id} in {group}"
 
             self._wait(f"a log line of {clone.instance_id}", look)
 
@@ -176,25 +188,34 @@ class Gates:
         return group
 
     def metrics(self) -> str:
-        """CloudWatch knows metrics of every clone."""
-        namespace = self.values["monitoring_namespace"]
+        """CloudWatch has a value of every clone (CloudWatch GetMetricStatistics).
 
-        def ask(clone: Clone) -> int:
-            known = 0
+        Not ListMetrics, which may take a quarter of an hour to name a new metric.
+        """
+        namespace = self.values["monitoring_namespace"]
+        since = datetime.now(timezone.utc) - timedelta(seconds=CLOCK_SECONDS)
+
+        def ask(clone: Clone) -> float:
+            value = 0.0
 
             def look() -> tuple[bool, str]:
-                nonlocal known
-                known = len(
-                    self.clients.cloudwatch.list_metrics(
-                        Namespace=namespace, Dimensions=[{"Name": "InstanceId", "Value": clone.instance_id}]
-                    )["Metrics"]
-                )
-                return known > 0, f"no metric of {clone.instance_id} in {namespace}"
+                nonlocal value
+                points = self.clients.cloudwatch.get_metric_statistics(
+                    Namespace=namespace,
+                    MetricName=METRIC,
+                    Dimensions=[{"Name": "InstanceId", "Value": clone.instance_id}],
+                    StartTime=since,
+                    EndTime=datetime.now(timezone.utc) + timedelta(seconds=CLOCK_SECONDS),
+                    Period=60,
+                    Statistics=["Maximum"],
+                )["Datapoints"]
+                value = max((point["Maximum"] for point in points), default=0.0)
+                return bool(points), f"no value of {METRIC} of {clone.instance_id} in {namespace}"
 
             self._wait(f"a metric of {clone.instance_id}", look)
-            return known
+            return value
 
-        return f"{each(self.clones, ask)[0]} of {namespace}"
+        return f"{METRIC} {', '.join(f'{value:.0f}' for value in each(self.clones, ask))}"
 
     def _wait(self, what: str, look: Callable[[], tuple[bool, str]]) -> None:
         wait_until(what, look, timeout_seconds=self.timeout_seconds, interval_seconds=1)

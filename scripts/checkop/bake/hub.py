@@ -77,7 +77,9 @@ def copy(ec2: EC2Client, values: Mapping[str, Any], run_id: str) -> str:
     )["ImageId"]
 
     def look() -> tuple[bool, str]:
-        state = ec2.describe_images(ImageIds=[image_id])["Images"][0]["State"]
+        # Not by ImageIds, which is an error as long as EC2 does not know it everywhere.
+        found = ec2.describe_images(Owners=["self"], Filters=[{"Name": "image-id", "Values": [image_id]}])["Images"]
+        state = found[0]["State"] if found else "not visible yet"
         if state in {"failed", "error", "invalid"}:
             raise CheckopError(f"The copy {image_id} of {hub.instance_id} ended as {state}.")
         return state == "available", state

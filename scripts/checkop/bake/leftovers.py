@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from checkop.bake.publication import ENVIRONMENT_TAG, VERIFIED_TAG, snapshots_of
 from checkop.errors import CheckopError
 from checkop.reconcile import tag_list, tag_map
+from checkop.removal import delete
 from checkop.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import FilterTypeDef, ImageTypeDef
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, ImageTypeDef, SnapshotTypeDef
 
 RUN_TAG = "checkop:bake-run"
 # The copy of the hub that a bake starts from: a mark of its own, because it goes whether the bake succeeds or not.
@@ -54,7 +56,7 @@ def make_security_group(ec2: EC2Client, run_id: str, vpc_id: str, cidrs: Sequenc
             f"perimeter_administrator_cidrs is {list(cidrs)}; the builder is reached by ssh from named addresses only. "
             "Put your own into the inventory's perimeter.yml, or name it with --operator-cidr 203.0.113.7/32."
         )
-    group_id = ec2.create_security_group(
+    group_id: str = ec2.create_security_group(
         GroupName=f"checkop-bake-{run_id}",
         Description="Bake of an image: ssh from the operator",
         VpcId=vpc_id,
@@ -62,6 +64,8 @@ def make_security_group(ec2: EC2Client, run_id: str, vpc_id: str, cidrs: Sequenc
             {"ResourceType": "security-group", "Tags": tag_list({**tags, RUN_TAG: run_id, "Name": "checkop bake"})}
         ],
     )["GroupId"]
+    # Whoever is told its id next has to find it.
+    ec2.get_waiter("security_group_exists").wait(GroupIds=[group_id])
     ec2.authorize_security_group_ingress(
         GroupId=group_id,
         IpPermissions=[
@@ -103,10 +107,9 @@ def by_run(ec2: EC2Client, environment: str) -> dict[str, list[str]]:
         for page in ec2.get_paginator("describe_security_groups").paginate(Filters=ours)
         for group in page["SecurityGroups"]
     ]
-    copies = [
-        (image["ImageId"], image.get("Tags"))
-        for image in _images(ec2, [*here, {"Name": "tag-key", "Values": [COPY_TAG]}])
-    ]
+    copied: list[Any] = [*here, {"Name": "tag-key", "Values": [COPY_TAG]}]
+    copies = [(image["ImageId"], image.get("Tags")) for image in _images(ec2, copied)]
+    copies += [(snapshot["SnapshotId"], snapshot.get("Tags")) for snapshot in _snapshots(ec2, copied)]
     found: dict[str, list[str]] = {}
     for name, tags in [*instances, *volumes, *groups, *copies]:
         marks = tag_map(tags)
@@ -115,13 +118,28 @@ def by_run(ec2: EC2Client, environment: str) -> dict[str, list[str]]:
 
 
 def images(ec2: EC2Client, run_id: str) -> list[ImageTypeDef]:
-    """Return the images that a run made (EC2 DescribeImages), published or not."""
-    return _images(ec2, marked(run_id))
+    """Return the images that a run made (EC2 DescribeImages), verified or not.
+
+    By their names, too: Packer 1.6.6 marks an image only once it is available.
+    """
+    named = _images(ec2, [{"Name": "name", "Values": [f"*-{run_id}"]}])
+    found = {image["ImageId"]: image for image in [*_images(ec2, marked(run_id)), *named]}
+    return [image for image in found.values() if COPY_TAG not in tag_map(image.get("Tags"))]
+
+
+def verified(ec2: EC2Client, run_id: str) -> list[str]:
+    """Return the ids of the run's images that have passed their gates: somebody may be rolling them out."""
+    return [image["ImageId"] for image in images(ec2, run_id) if VERIFIED_TAG in tag_map(image.get("Tags"))]
 
 
 def _images(ec2: EC2Client, filters: Sequence[FilterTypeDef]) -> list[ImageTypeDef]:
     pages = ec2.get_paginator("describe_images").paginate(Owners=["self"], Filters=filters, IncludeDeprecated=True)
     return [image for page in pages for image in page["Images"]]
+
+
+def _snapshots(ec2: EC2Client, filters: Sequence[FilterTypeDef]) -> list[SnapshotTypeDef]:
+    pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
+    return [snapshot for page in pages for snapshot in page["Snapshots"]]
 
 
 def terminate_instances(ec2: EC2Client, run_id: str) -> list[str]:
@@ -151,81 +169,97 @@ def terminate_instances(ec2: EC2Client, run_id: str) -> list[str]:
 
 
 def remove_images(ec2: EC2Client, run_id: str) -> list[str]:
-    """Deregister the run's images and delete their snapshots (EC2 DeregisterImage, DeleteSnapshot); return all ids.
-
-    What has been published stays: from that moment on, somebody may have rolled it out.
-    """
-    removed = []
-    published: set[str] = set()
-    snapshots: set[str] = set()
-    for image in images(ec2, run_id):
-        if VERIFIED_TAG in tag_map(image.get("Tags")):
-            published |= set(snapshots_of(image))
-            continue
-        snapshots |= set(snapshots_of(image))
-        ec2.deregister_image(ImageId=image["ImageId"])
-        removed.append(image["ImageId"])
-    tagged = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=marked(run_id))
-    snapshots |= {snapshot["SnapshotId"] for page in tagged for snapshot in page["Snapshots"]}
-    return removed + _delete_snapshots(ec2, snapshots - published)
+    """Deregister the run's images and delete their snapshots (EC2 DeregisterImage, DeleteSnapshot); return all ids."""
+    return _remove_images(ec2, images(ec2, run_id), marked(run_id))
 
 
 def remove_copies(ec2: EC2Client, run_id: str) -> list[str]:
     """Deregister the run's copy of the hub and delete its snapshots; return their ids."""
+    copies: list[Any] = [{"Name": f"tag:{COPY_TAG}", "Values": [run_id]}]
+    return _remove_images(ec2, _images(ec2, copies), copies)
+
+
+def _remove_images(ec2: EC2Client, found: Sequence[ImageTypeDef], marks: Sequence[FilterTypeDef]) -> list[str]:
     removed = []
-    for image in _images(ec2, [{"Name": f"tag:{COPY_TAG}", "Values": [run_id]}]):
+    snapshots = {snapshot["SnapshotId"] for snapshot in _snapshots(ec2, marks)}
+    for image in found:
+        # An image that is still being made names no snapshots yet; EC2 describes them by its id.
+        made = f"Created by CreateImage(*) for {image['ImageId']}*"
+        snapshots |= {one["SnapshotId"] for one in _snapshots(ec2, [{"Name": "description", "Values": [made]}])}
+        snapshots |= set(snapshots_of(image))
         ec2.deregister_image(ImageId=image["ImageId"])
-        removed += [image["ImageId"], *_delete_snapshots(ec2, snapshots_of(image))]
-    return removed
+        removed.append(image["ImageId"])
+    deleted = [name for name in sorted(snapshots) if delete(name, partial(ec2.delete_snapshot, SnapshotId=name))]
+    return removed + deleted
 
 
-def _delete_snapshots(ec2: EC2Client, snapshots: Iterable[str]) -> list[str]:
-    return [
-        snapshot_id
-        for snapshot_id in sorted(snapshots)
-        if _gone(lambda snapshot_id=snapshot_id: ec2.delete_snapshot(SnapshotId=snapshot_id))  # type: ignore[misc]
-    ]
-
-
-def remove_helpers(ec2: EC2Client, run_id: str) -> list[str]:
-    """Delete the run's volumes, key pairs and security groups, once no instance uses them; return what went."""
-    removed = []
-    volumes = ec2.get_paginator("describe_volumes").paginate(Filters=marked(run_id))
-    for volume_id in [volume["VolumeId"] for page in volumes for volume in page["Volumes"]]:
-        if _gone(lambda volume_id=volume_id: ec2.delete_volume(VolumeId=volume_id)):  # type: ignore[misc]
-            removed.append(volume_id)
+def remove_key_pairs(ec2: EC2Client, run_id: str) -> list[str]:
+    """Delete the run's key pairs, Packer's and the gates' (EC2 DeleteKeyPair)."""
     names = [key_pair_name(run_id, purpose) for purpose in ("builder", "gate")]
     pairs = ec2.describe_key_pairs(Filters=[{"Name": "key-name", "Values": names}])["KeyPairs"]
-    for name in [pair["KeyName"] for pair in pairs]:
-        ec2.delete_key_pair(KeyName=name)
-        removed.append(f"key pair {name}")
-    groups = ec2.get_paginator("describe_security_groups").paginate(Filters=marked(run_id))
-    for group_id in [group["GroupId"] for page in groups for group in page["SecurityGroups"]]:
-        if _gone(lambda group_id=group_id: ec2.delete_security_group(GroupId=group_id)):  # type: ignore[misc]
-            removed.append(group_id)
-    return removed
+    for pair in pairs:
+        ec2.delete_key_pair(KeyName=pair["KeyName"])
+    return [f"key pair {pair['KeyName']}" for pair in pairs]
 
 
-def _gone(delete: Callable[[], object]) -> bool:
-    """Delete something that may have ended by itself; True when this call removed it."""
-    try:
-        delete()
-    except ClientError as error:
-        if "NotFound" in error.response["Error"]["Code"]:
-            return False
-        raise
-    return True
+def remove_volumes(ec2: EC2Client, run_id: str) -> list[str]:
+    """Delete the run's volumes that did not end with their instances (EC2 DeleteVolume)."""
+    pages = ec2.get_paginator("describe_volumes").paginate(Filters=marked(run_id))
+    names = [volume["VolumeId"] for page in pages for volume in page["Volumes"]]
+    return [name for name in names if delete(name, partial(ec2.delete_volume, VolumeId=name))]
 
 
-def clear(ec2: EC2Client, run_id: str, *, keep_image: bool) -> list[str]:
-    """Remove what a run leaves; without `keep_image` its images and snapshots too, if they are not published.
+def remove_security_groups(ec2: EC2Client, run_id: str) -> list[str]:
+    """Delete the run's security group, once no network interface is in it (EC2 DeleteSecurityGroup)."""
+    pages = ec2.get_paginator("describe_security_groups").paginate(Filters=marked(run_id))
+    names = [group["GroupId"] for page in pages for group in page["SecurityGroups"]]
+    return [name for name in names if delete(name, partial(ec2.delete_security_group, GroupId=name))]
+
+
+def clear(ec2: EC2Client, run_id: str, *, keep_image: bool, elsewhere: Sequence[EC2Client] = ()) -> list[str]:
+    """Remove what a run leaves; without `keep_image` its images and snapshots too, if they are not verified.
+
+    Parameters
+    ----------
+    ec2:
+        Client of the environment's region.
+    run_id:
+        The run's mark.
+    keep_image:
+        Leave the run's images alone.
+    elsewhere:
+        Clients of the regions that images are copied to.
 
     Returns
     -------
     list[str]
         Ids and names of what was removed.
+
+    Raises
+    ------
+    CheckopError
+        Something could not be removed; everything else was.
     """
-    removed = terminate_instances(ec2, run_id)
+    steps: list[Callable[[], list[str]]] = [partial(terminate_instances, ec2, run_id)]
     if not keep_image:
-        removed += remove_images(ec2, run_id)
-    return removed + remove_copies(ec2, run_id) + remove_helpers(ec2, run_id)
+        steps += [partial(_remove_unverified, ec2, run_id, elsewhere)]
+    others = (remove_copies, remove_key_pairs, remove_volumes, remove_security_groups)
+    steps += [partial(remove, ec2, run_id) for remove in others]
+    removed, failed = [], []
+    for step in steps:
+        try:
+            removed += step()
+        except (CheckopError, BotoCoreError, ClientError) as error:
+            failed.append(str(error))
+    if failed:
+        raise CheckopError(
+            f"Bake {run_id} left something that could not be removed: {'; '.join(failed)} Removed were: "
+            f"{', '.join(removed) or 'nothing'}. Try again later with checkop bake --clear {run_id}."
+        )
+    return removed
+
+
+def _remove_unverified(ec2: EC2Client, run_id: str, elsewhere: Sequence[EC2Client]) -> list[str]:
+    if verified(ec2, run_id):
+        return []
+    return [name for region in (ec2, *elsewhere) for name in remove_images(region, run_id)]

@@ -10,17 +10,18 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from checkop.aws import Clients
 from checkop.bake import clones, gates, hub, key, leftovers, manifest, publication, template
 from checkop.bake.manifest_store import ManifestStore
 from checkop.errors import CheckopError
 from checkop.provision import images, lookup
 from checkop.provision.images import IN_SERVICE, Source, published_images
-from checkop.reconcile import tag_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from checkop.aws import Clients
     from checkop.bake.gates import Passed
     from checkop.bake.request import Request
 
@@ -108,7 +109,6 @@ class Bake:
             publication.set_verified(self.clients.ssm, prefix, existing, tags)
             return Outcome(existing, bake_key.digest, skipped=True, source_ami=source)
         self.manifests.require()
-        ec2 = self.clients.ec2
         self._tell_of_others()
         done = False
         try:
@@ -117,11 +117,7 @@ class Bake:
         finally:
             if not done:
                 self.say("the bake did not end well: removing what it made")
-            removed = leftovers.clear(ec2, self.run_id, keep_image=done)
-            if not done:
-                self.say(f"removed: {', '.join(removed) or 'nothing was left'}")
-                for image in leftovers.images(ec2, self.run_id):
-                    self.say(f"{image['ImageId']} is published and stays: the same command again finds it")
+            self._clear(keep_image=done)
         return outcome
 
     def clear(self, run_id: str) -> list[str]:
@@ -148,11 +144,25 @@ class Bake:
                 f"Bake {run_id} has nothing in {self.values['checkop_environment']} that could be cleared; "
                 f"bakes that have: {', '.join(sorted(known)) or 'none'} (tag {leftovers.RUN_TAG})."
             )
-        removed = leftovers.clear(self.clients.ec2, run_id, keep_image=True)
-        for image in leftovers.images(self.clients.ec2, run_id):
-            if publication.VERIFIED_TAG not in tag_map(image.get("Tags")):
+        ec2 = self.clients.ec2
+        removed = leftovers.clear(ec2, run_id, keep_image=True)
+        if not leftovers.verified(ec2, run_id):
+            for image in leftovers.images(ec2, run_id):
                 self.say(f"{image['ImageId']} stays, unverified: pass it through the gates with --verify, or prune it")
         return removed
+
+    def _clear(self, *, keep_image: bool) -> None:
+        """Remove what this bake made. What cannot be removed is told: it hides neither success nor the first error."""
+        ec2 = self.clients.ec2
+        elsewhere = [Clients(region).ec2 for region in self.values["image_copy_regions"]]
+        try:
+            removed = leftovers.clear(ec2, self.run_id, keep_image=keep_image, elsewhere=elsewhere)
+            if not keep_image:
+                self.say(f"removed: {', '.join(removed) or 'nothing was left'}")
+                for image in leftovers.verified(ec2, self.run_id):
+                    self.say(f"{image} is verified and stays; --verify {image} publishes it anew")
+        except (CheckopError, BotoCoreError, ClientError) as error:
+            self.say(str(error))
 
     def _tell_of_others(self) -> None:
         known = leftovers.by_run(self.clients.ec2, self.values["checkop_environment"])
@@ -183,7 +193,7 @@ class Bake:
             passed = self._gate(image, group)
             differences = self._publish(image, made)
         finally:
-            leftovers.clear(ec2, self.run_id, keep_image=True)
+            self._clear(keep_image=True)
         return Outcome(image, "none", gates=passed, timings=self.timings, differences=differences)
 
     def _make(self, source: str, bake_key: key.Key) -> Outcome:
@@ -198,7 +208,7 @@ class Bake:
         group = leftovers.make_security_group(ec2, self.run_id, vpc, self.operator_cidrs, tags)
         with self._timed("packer"):
             template.build(self.variables(source, bake_key.digest, [base, group]))
-        image, record = template.artifact(self.run_id)
+        image, record = template.artifact(self.run_id, values["aws_region"])
         passed = self._gate(image, group)
         with self._timed("publication"):
             described = publication.find_image(ec2, image)

@@ -148,8 +148,8 @@ def build(variables: Mapping[str, str | Sequence[str]]) -> None:
         )
 
 
-def artifact(run_id: str) -> tuple[str, Path]:
-    """Return the AMI of a run and the folder of its record, from the manifest post-processor's files.
+def artifact(run_id: str, region: str) -> tuple[str, Path]:
+    """Return the AMI of a run in a region and the folder of its record, from the manifest post-processor's files.
 
     Raises
     ------
@@ -157,19 +157,20 @@ def artifact(run_id: str) -> tuple[str, Path]:
         No record has this run.
     """
     for made in _made():
-        if made.run_id == run_id:
-            return made.image, made.record
-    raise CheckopError(f"packer build ended well, but {IMAGES}/*/packer.json has no image of run {run_id}.")
+        if made.run_id == run_id and region in made.images:
+            return made.images[region], made.record
+    raise CheckopError(f"packer build ended well, but {IMAGES}/*/packer.json has no image of run {run_id} in {region}.")
 
 
 def record_of(image_id: str) -> Path | None:
     """Return the folder of an image's record on this machine; None where it was not baked here."""
-    return next((made.record for made in _made() if made.image == image_id), None)
+    return next((made.record for made in _made() if image_id in made.images.values()), None)
 
 
 class _Made(NamedTuple):
     run_id: str
-    image: str
+    # By region.
+    images: dict[str, str]
     record: Path
 
 
@@ -177,5 +178,6 @@ def _made() -> Iterator[_Made]:
     for record in IMAGES.glob("*/packer.json"):
         for made in json.loads(record.read_text(encoding="utf-8"))["builds"]:
             run_id = (made.get("custom_data") or {}).get("run_id", "")
-            # region:ami, comma-separated where the image is copied; the first is the region of the build.
-            yield _Made(run_id, made["artifact_id"].split(",")[0].split(":")[1], record.parent)
+            # region:ami, comma-separated where the image is copied, in the order of the regions' names.
+            images = dict(one.split(":") for one in made["artifact_id"].split(","))
+            yield _Made(run_id, images, record.parent)

@@ -16,7 +16,9 @@ from checkop.aws import Clients, guard
 from checkop.bake import publication
 from checkop.bake import request as requests
 from checkop.bake.run import Bake, Outcome
+from checkop.errors import CheckopError
 from checkop.progress import tell
+from checkop.validate import report, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +55,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Bake."""
     values = inventory.load(args.inventory)
+    if findings := validate(values):
+        raise CheckopError(report(findings))
     clients = Clients(values["aws_region"])
     if args.verify or args.clear:
         guard(clients, values["aws_account_id"], values["aws_endpoint_url"])

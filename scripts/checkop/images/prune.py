@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from checkop.bake.publication import snapshots_of
+from checkop.errors import CheckopError
 from checkop.images.catalog import PRUNE_TAG, moment
+from checkop.removal import delete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -152,6 +155,11 @@ class Pruner:
         self._ec2.deregister_image(ImageId=ami.image_id)
         for snapshot_id in ami.snapshots:
             if snapshot_id not in removed.left:
-                self._ec2.delete_snapshot(SnapshotId=snapshot_id)
-                removed.snapshots.append(snapshot_id)
+                try:
+                    delete(snapshot_id, partial(self._ec2.delete_snapshot, SnapshotId=snapshot_id))
+                except CheckopError as error:
+                    # Once its image is gone nothing leads to a snapshot any more: it has to be named.
+                    removed.left[snapshot_id] = str(error)
+                else:
+                    removed.snapshots.append(snapshot_id)
         return removed

@@ -272,6 +272,9 @@ IMAGE_VARIABLES: Mapping[str, Kind] = {
     "image_instance_type": INSTANCE_TYPE,
     "image_ssh_username": TEXT,
     "image_keep": Number(1),
+    "image_kms_key_id": Text(
+        r"(arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/[A-Za-z0-9/_-]+)?", "nothing, or the ARN of a KMS key"
+    ),
     "image_copy_regions": Items(REGION),
     "image_share_accounts": Items(ACCOUNT),
     "image_manifest_bucket": BUCKET,

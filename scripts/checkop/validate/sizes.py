@@ -1,4 +1,4 @@
-"""Numbers that have to fit together: fleet, storage, health checks, rollouts."""
+"""Values that have to fit together: fleet, storage, health checks, rollouts, images."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ WORDS = ("min", "desired", "max")
 
 
 def check_sizes(data: Mapping[str, Any]) -> list[Finding]:
-    """Check what two or more numbers say together."""
-    return [*_fleet(data), *_database(data), *_balancer(data), *_rollout(data), *_names(data)]
+    """Check what two or more values say together."""
+    return [*_fleet(data), *_database(data), *_balancer(data), *_rollout(data), *_images(data), *_names(data)]
 
 
 def _fleet(data: Mapping[str, Any]) -> list[Finding]:
@@ -112,6 +112,41 @@ def _rollout(data: Mapping[str, Any]) -> list[Finding]:
             findings.append(
                 Finding(variable, str(steps), "rising percentages of which the last is 100", "Put them in order")
             )
+    return findings
+
+
+def _images(data: Mapping[str, Any]) -> list[Finding]:
+    accounts, regions = data["image_share_accounts"], data["image_copy_regions"]
+    findings = []
+    # ModifySnapshotAttribute: a snapshot under the account's key for EBS is never shared.
+    if accounts and not data["image_kms_key_id"]:
+        findings.append(
+            Finding(
+                "image_share_accounts",
+                ", ".join(accounts),
+                "nothing while image_kms_key_id is empty: under the account's own key for EBS no image can be shared",
+                "Name a KMS key that those accounts may use in image_kms_key_id, or empty image_share_accounts",
+            )
+        )
+    # CopyImage puts the copy under the other region's key for EBS.
+    if accounts and regions:
+        findings.append(
+            Finding(
+                "image_copy_regions",
+                ", ".join(regions),
+                "nothing while image_share_accounts is set: the copies are under keys that cannot be shared",
+                "Empty one of the two; an account that may start the image can copy it to its own regions",
+            )
+        )
+    if data["aws_region"] in regions:
+        findings.append(
+            Finding(
+                "image_copy_regions",
+                data["aws_region"],
+                "other regions than aws_region, where the image is anyway",
+                "Leave it out",
+            )
+        )
     return findings
 
 
