@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import FilterTypeDef, ImageTypeDef, SnapshotTypeDef
+    from mypy_boto3_ec2.type_defs import (
+        FilterTypeDef,
+        ImageTypeDef,
+        InstanceTypeDef,
+        SecurityGroupTypeDef,
+        SnapshotTypeDef,
+        VolumeTypeDef,
+    )
 
 RUN_TAG = "checkop:bake-run"
 # The copy of the hub that a bake starts from: a mark of its own, because it goes whether the bake succeeds or not.
@@ -90,28 +97,16 @@ def by_run(ec2: EC2Client, environment: str) -> dict[str, list[str]]:
     """
     here: list[Any] = [{"Name": f"tag:{ENVIRONMENT_TAG}", "Values": [environment]}]
     ours: list[Any] = [*here, {"Name": "tag-key", "Values": [RUN_TAG]}]
-    living: list[Any] = [*ours, {"Name": "instance-state-name", "Values": LIVING_STATES}]
-    instances = [
-        (instance["InstanceId"], instance.get("Tags"))
-        for page in ec2.get_paginator("describe_instances").paginate(Filters=living)
-        for reservation in page["Reservations"]
-        for instance in reservation["Instances"]
-    ]
-    volumes = [
-        (volume["VolumeId"], volume.get("Tags"))
-        for page in ec2.get_paginator("describe_volumes").paginate(Filters=ours)
-        for volume in page["Volumes"]
-    ]
-    groups = [
-        (group["GroupId"], group.get("Tags"))
-        for page in ec2.get_paginator("describe_security_groups").paginate(Filters=ours)
-        for group in page["SecurityGroups"]
-    ]
     copied: list[Any] = [*here, {"Name": "tag-key", "Values": [COPY_TAG]}]
-    copies = [(image["ImageId"], image.get("Tags")) for image in _images(ec2, copied)]
-    copies += [(snapshot["SnapshotId"], snapshot.get("Tags")) for snapshot in _snapshots(ec2, copied)]
+    there: list[tuple[str, Any]] = [
+        *((instance["InstanceId"], instance.get("Tags")) for instance in _living(ec2, ours)),
+        *((volume["VolumeId"], volume.get("Tags")) for volume in _volumes(ec2, ours)),
+        *((group["GroupId"], group.get("Tags")) for group in _security_groups(ec2, ours)),
+        *((image["ImageId"], image.get("Tags")) for image in _images(ec2, copied)),
+        *((snapshot["SnapshotId"], snapshot.get("Tags")) for snapshot in _snapshots(ec2, copied)),
+    ]
     found: dict[str, list[str]] = {}
-    for name, tags in [*instances, *volumes, *groups, *copies]:
+    for name, tags in there:
         marks = tag_map(tags)
         found.setdefault(marks.get(RUN_TAG) or marks[COPY_TAG], []).append(name)
     return found
@@ -132,6 +127,22 @@ def verified(ec2: EC2Client, run_id: str) -> list[str]:
     return [image["ImageId"] for image in images(ec2, run_id) if VERIFIED_TAG in tag_map(image.get("Tags"))]
 
 
+def _living(ec2: EC2Client, filters: Sequence[FilterTypeDef]) -> list[InstanceTypeDef]:
+    living: list[Any] = [*filters, {"Name": "instance-state-name", "Values": LIVING_STATES}]
+    pages = ec2.get_paginator("describe_instances").paginate(Filters=living)
+    return [instance for page in pages for reservation in page["Reservations"] for instance in reservation["Instances"]]
+
+
+def _volumes(ec2: EC2Client, filters: Sequence[FilterTypeDef]) -> list[VolumeTypeDef]:
+    pages = ec2.get_paginator("describe_volumes").paginate(Filters=filters)
+    return [volume for page in pages for volume in page["Volumes"]]
+
+
+def _security_groups(ec2: EC2Client, filters: Sequence[FilterTypeDef]) -> list[SecurityGroupTypeDef]:
+    pages = ec2.get_paginator("describe_security_groups").paginate(Filters=filters)
+    return [group for page in pages for group in page["SecurityGroups"]]
+
+
 def _images(ec2: EC2Client, filters: Sequence[FilterTypeDef]) -> list[ImageTypeDef]:
     pages = ec2.get_paginator("describe_images").paginate(Owners=["self"], Filters=filters, IncludeDeprecated=True)
     return [image for page in pages for image in page["Images"]]
@@ -144,16 +155,9 @@ def _snapshots(ec2: EC2Client, filters: Sequence[FilterTypeDef]) -> list[Snapsho
 
 def terminate_instances(ec2: EC2Client, run_id: str) -> list[str]:
     """Terminate the run's instances and wait for their end (EC2 TerminateInstances); return their ids."""
-    filters: list[Any] = [*marked(run_id), {"Name": "instance-state-name", "Values": LIVING_STATES}]
 
     def living() -> list[str]:
-        pages = ec2.get_paginator("describe_instances").paginate(Filters=filters)
-        return [
-            instance["InstanceId"]
-            for page in pages
-            for reservation in page["Reservations"]
-            for instance in reservation["Instances"]
-        ]
+        return [instance["InstanceId"] for instance in _living(ec2, marked(run_id))]
 
     found = living()
     if found:
@@ -204,15 +208,13 @@ def remove_key_pairs(ec2: EC2Client, run_id: str) -> list[str]:
 
 def remove_volumes(ec2: EC2Client, run_id: str) -> list[str]:
     """Delete the run's volumes that did not end with their instances (EC2 DeleteVolume)."""
-    pages = ec2.get_paginator("describe_volumes").paginate(Filters=marked(run_id))
-    names = [volume["VolumeId"] for page in pages for volume in page["Volumes"]]
+    names = [volume["VolumeId"] for volume in _volumes(ec2, marked(run_id))]
     return [name for name in names if delete(name, partial(ec2.delete_volume, VolumeId=name))]
 
 
 def remove_security_groups(ec2: EC2Client, run_id: str) -> list[str]:
     """Delete the run's security group, once no network interface is in it (EC2 DeleteSecurityGroup)."""
-    pages = ec2.get_paginator("describe_security_groups").paginate(Filters=marked(run_id))
-    names = [group["GroupId"] for page in pages for group in page["SecurityGroups"]]
+    names = [group["GroupId"] for group in _security_groups(ec2, marked(run_id))]
     return [name for name in names if delete(name, partial(ec2.delete_security_group, GroupId=name))]
 
 
