@@ -60,7 +60,12 @@ class LabEFSBackend(LabBackend, EFSBackend):  # type: ignore[misc]
         self.access_points = {k: p for k, p in self.access_points.items() if p.file_system_id != file_system_id}
 
     def create_access_point(self, client_token: str, tags: list[dict[str, str]], *args: Any, **kwargs: Any) -> Any:
-        """Create an access point; its id has AWS's 17 digits, which the vendor's mount helper insists on."""
+        """Create an access point; its id has AWS's 17 digits, which the vendor's mount helper insists on.
+
+        The same token gives AccessPointAlreadyExists, whatever else is asked for.
+        """
+        if any(point.client_token == client_token for point in self.access_points.values()):
+            raise Refusal("AccessPointAlreadyExists", f"Access point with token {client_token} already exists.")
         point = super().create_access_point(client_token, [], *args, **kwargs)
         del self.access_points[point.access_point_id]
         old, point.access_point_id = point.access_point_id, f"fsap-{mock_random.get_random_hex(17)}"

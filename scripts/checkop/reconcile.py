@@ -18,6 +18,17 @@ T = TypeVar("T")
 
 # Stands for an id, an address or an ARN that AWS gives only when it makes the resource. No AWS id starts like it.
 UNKNOWN = "(known after creation)"
+# AWS does not know yet what was made a moment ago (EC2 API, "Eventual consistency"), or is still busy with it: S3
+# answers OperationAborted while it sets a bucket up.
+NOT_YET = frozenset(
+    {f"Invalid{kind}.NotFound" for kind in ("Group", "SecurityGroupID", "AllocationID", "InstanceID")}
+    | {
+        f"Invalid{kind}{word}.NotFound"
+        for kind in ("Vpc", "Subnet", "InternetGateway", "RouteTable", "NetworkAcl", "VpcEndpoint")
+        for word in ("ID", "Id")
+    }
+    | {"NoSuchBucket", "OperationAborted"}
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,8 @@ class Change:
 class Plan:
     """The differences found so far, in the order in which they are closed.
 
+    Calls that change something are repeated for a minute where AWS has not heard yet of what an earlier one has made.
+
     Parameters
     ----------
     check:
@@ -61,7 +74,7 @@ class Plan:
     def create(self, resource: str, after: Any, apply: Callable[[], str]) -> str:
         """Make what is missing and return its id; in check mode return a placeholder."""
         self.changes.append(Change(resource, None, after))
-        return f"({resource})" if self.check else apply()
+        return f"({resource})" if self.check else retry(apply, NOT_YET)
 
     def update(self, resource: str, before: T, after: T, apply: Callable[[], object]) -> bool:
         """Change something if `before` and `after` differ; return whether they did."""
@@ -69,7 +82,7 @@ class Plan:
             return False
         self.changes.append(Change(resource, before, after))
         if not self.check:
-            apply()
+            retry(apply, NOT_YET)
         return True
 
     def delete(self, resource: str, before: Any, apply: Callable[[], object]) -> None:
@@ -97,7 +110,7 @@ class Plan:
             before = {name: before[name] for name in names if name in before}
             after = {name: after[name] for name in names if name in after}
         self.changes.append(Change(resource, before, after))
-        return None if self.check else apply()
+        return None if self.check else retry(apply, NOT_YET)
 
     def fixed(self, resource: str, before: Mapping[str, Any], after: Mapping[str, Any], mend: str) -> None:
         """Compare attributes that AWS cannot change on an existing resource.
@@ -170,7 +183,7 @@ def retry(
     seconds: float = 60,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """Repeat a call while AWS has not yet heard of something made a moment ago (IAM is eventually consistent).
+    """Repeat a call while AWS has not yet heard of something made a moment ago (it is eventually consistent).
 
     Parameters
     ----------

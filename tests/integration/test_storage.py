@@ -81,6 +81,7 @@ def test_the_policy_demands_tls_and_known_roles(made: Cloud) -> None:
     efs = made.client("efs")
     policy = json.loads(efs.describe_file_system_policy(FileSystemId=file_system(made)["FileSystemId"])["Policy"])
     deny, allow = policy["Statement"]
+    assert deny["Resource"] == allow["Resource"] == file_system(made)["FileSystemArn"]
     assert deny["Effect"] == "Deny"
     assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert sorted(allow["Action"]) == ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
@@ -151,6 +152,18 @@ def test_drift_is_told_and_put_right_and_then_nothing_changes(made: Cloud, conve
     test_the_policy_demands_tls_and_known_roles(made)
     test_lifecycle_and_backup(made)
     assert file_system(made)["FileSystemId"] == identifier
+
+
+def test_another_path_means_another_access_point_beside_the_old_one(made: Cloud, converge: Playbook) -> None:
+    efs = made.client("efs")
+    (before,) = efs.describe_access_points()["AccessPoints"]
+    converge("storage", "-e", "storage_access_point_path=/other")
+    points = {point["AccessPointId"]: point for point in efs.describe_access_points()["AccessPoints"]}
+    assert points.pop(before["AccessPointId"])["RootDirectory"]["Path"] == "/chop-temp"
+    (added,) = points.values()
+    assert added["RootDirectory"]["Path"] == "/other"
+    efs.delete_access_point(AccessPointId=added["AccessPointId"])
+    converge("storage")
 
 
 def test_a_file_system_that_nobody_owns_is_not_taken(made: Cloud, playbook: Playbook) -> None:

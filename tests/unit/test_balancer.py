@@ -2,15 +2,53 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
 from checkop.balancer import access_logs, listeners
-from checkop.balancer.certificate import covers, split_chain
+from checkop.balancer.certificate import _records, covers, find, split_chain
 from checkop.errors import CheckopError
 
 ONE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 TWO = "-----BEGIN CERTIFICATE-----\nBBBB\n-----END CERTIFICATE-----\n"
 THREE = "-----BEGIN CERTIFICATE-----\nCCCC\n-----END CERTIFICATE-----\n"
+
+
+class Certificates:
+    """An ACM of two certificates for the same names, whose validation records come one by one."""
+
+    def __init__(self, *certificates: dict[str, Any]) -> None:
+        self.certificates = {str(number): certificate for number, certificate in enumerate(certificates)}
+
+    def get_paginator(self, _name: str) -> Certificates:
+        return self
+
+    def paginate(self, **_: Any) -> list[Any]:
+        names = [{"CertificateArn": arn, "DomainName": "checkop.co"} for arn in self.certificates]
+        return [{"CertificateSummaryList": names}]
+
+    def list_tags_for_certificate(self, **_: str) -> dict[str, Any]:
+        return {"Tags": [{"Key": "checkop:environment", "Value": "staging"}]}
+
+    def describe_certificate(self, **asked: str) -> dict[str, Any]:
+        found = self.certificates[asked["CertificateArn"]]
+        return {"Certificate": {"SubjectAlternativeNames": ["checkop.co"], **found}}
+
+
+def test_an_issued_certificate_comes_before_one_that_may_never_be() -> None:
+    issued = {"Status": "ISSUED", "NotAfter": datetime(2027, 1, 1, tzinfo=UTC)}
+    found = find(Certificates({"Status": "PENDING_VALIDATION"}, issued), ["checkop.co"], "staging")
+    assert [certificate["Status"] for certificate in found] == ["ISSUED", "PENDING_VALIDATION"]
+
+
+def test_validation_begins_when_every_name_has_its_record() -> None:
+    record = {"Name": "_a.checkop.co", "Type": "CNAME", "Value": "b"}
+    some = Certificates({"DomainValidationOptions": [{"ResourceRecord": record}, {}]})
+    assert _records(some, "0") == []
+    every = Certificates({"DomainValidationOptions": [{"ResourceRecord": record}]})
+    assert _records(every, "0") == [record]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,8 +20,11 @@ from checkop.database.instance import (
     creation,
     fixed_attributes,
     modification,
+    reconcile,
+    set_password,
 )
 from checkop.errors import CheckopError
+from checkop.reconcile import Plan
 
 TAGS = {"checkop:environment": "production", "checkop:managed-by": "checkop-environment"}
 WANTED = Instance(
@@ -94,8 +100,8 @@ def test_storage_is_never_shrunk(found: int, wanted: int) -> None:
     ("found", "sent"),
     [
         ({"DBInstanceClass": "db.t3.small"}, {"DBInstanceClass": "db.r5.xlarge"}),
-        ({"EngineVersion": "5.7.44"}, {"EngineVersion": "8.0"}),
-        ({"EngineVersion": "8.01"}, {"EngineVersion": "8.0"}),
+        ({"EngineVersion": "5.7.44"}, {"EngineVersion": "8.0", "AllowMajorVersionUpgrade": True}),
+        ({"EngineVersion": "8.4.3"}, {"EngineVersion": "8.0", "AllowMajorVersionUpgrade": True}),
         ({"DeletionProtection": False}, {"DeletionProtection": True}),
         ({"PubliclyAccessible": True}, {"PubliclyAccessible": False}),
         ({"MaxAllocatedStorage": None}, {"MaxAllocatedStorage": 1000}),
@@ -108,6 +114,53 @@ def test_storage_is_never_shrunk(found: int, wanted: int) -> None:
 )
 def test_only_what_differs_is_sent(found: dict[str, Any], sent: dict[str, Any]) -> None:
     assert modification(*changeable_attributes({**FOUND, **found}, WANTED)) == sent
+
+
+def test_a_minor_version_is_no_major_upgrade() -> None:
+    wanted = dataclasses.replace(WANTED, engine_version="8.0.41")
+    assert modification(*changeable_attributes(FOUND, wanted)) == {"EngineVersion": "8.0.41"}
+
+
+@pytest.fixture
+def rds() -> Iterator[Stubber]:
+    """A client of RDS that answers as prepared, and knows what it has to be asked."""
+    client = boto3.client("rds", "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+    with Stubber(client) as stubbed:
+        yield stubbed
+        stubbed.assert_no_pending_responses()
+
+
+def described(status: str, **more: Any) -> dict[str, Any]:
+    found = {**FOUND, **more, "DBInstanceIdentifier": "dbprogressus", "DBInstanceStatus": status}
+    tags = [{"Key": name, "Value": value} for name, value in WANTED.all_tags.items()]
+    return {"DBInstances": [{**found, "TagList": tags, "Endpoint": {"Address": "db", "Port": 3306}}]}
+
+
+def test_a_new_password_applies_nothing_that_waits_for_the_window(rds: Stubber) -> None:
+    rds.add_response("describe_db_instances", described("available"))
+    asked = {"DBInstanceIdentifier": "dbprogressus", "MasterUserPassword": "new"}
+    rds.add_response("modify_db_instance", {"DBInstance": {}}, asked)
+    set_password(rds.client, WANTED, "new")
+
+
+def test_more_storage_cures_a_full_database_at_once(rds: Stubber) -> None:
+    full = described("storage-full")
+    rds.add_response("describe_db_instances", full)
+    asked = {"DBInstanceIdentifier": "dbprogressus", "AllocatedStorage": 400, "ApplyImmediately": True}
+    rds.add_response("modify_db_instance", {"DBInstance": {}}, asked)
+    rds.add_response("describe_db_instances", full)
+    wanted = dataclasses.replace(WANTED, allocated_storage_gb=400)
+    found = full["DBInstances"][0]
+    reconcile(rds.client, Plan(check=False), wanted, found, "")
+
+
+def test_other_changes_of_a_full_database_are_refused_with_the_cure(rds: Stubber) -> None:
+    full = described("storage-full", DBInstanceClass="db.t3.small")
+    rds.add_response("describe_db_instances", full)
+    rds.add_response("describe_db_instances", full)
+    found = full["DBInstances"][0]
+    with pytest.raises(CheckopError, match="storage-full wants a larger database_allocated_storage_gb"):
+        reconcile(rds.client, Plan(check=False), WANTED, found, "")
 
 
 def test_a_change_that_waits_for_the_window_is_not_asked_for_again() -> None:

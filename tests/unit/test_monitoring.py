@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 from checkop.errors import CheckopError
-from checkop.monitoring import console_group, dashboard
+from checkop.monitoring import console_group, dashboard, topic
 from checkop.monitoring.alarms import Alarm, describe, request
 from checkop.monitoring.log_groups import full_name
 from checkop.monitoring.placeholders import fill, placeholders
+from checkop.reconcile import Plan
 
 ALARM = Alarm(
     name="checkop-production-fleet-cpu",
@@ -93,6 +96,19 @@ def test_the_mark_of_one_environment_is_not_part_of_anothers() -> None:
 )
 def test_full_names_of_log_groups_stay(name: str, full: str) -> None:
     assert full_name("/checkop/x", name) == full
+
+
+def test_who_has_unsubscribed_is_asked_again_and_not_unsubscribed_once_more() -> None:
+    arn = "arn:aws:sns:us-east-1:123456789012:alarms"
+    client = boto3.client("sns", "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+    listed = [{"Endpoint": name, "SubscriptionArn": "Deleted"} for name in ("ana@example.com", "gone@example.com")]
+    with Stubber(client) as stubbed:
+        stubbed.add_response("get_topic_attributes", {"Attributes": {}})
+        stubbed.add_response("list_subscriptions_by_topic", {"Subscriptions": listed})
+        asked = {"TopicArn": arn, "Protocol": "email", "Endpoint": "ana@example.com"}
+        stubbed.add_response("subscribe", {"SubscriptionArn": topic.PENDING}, asked)
+        topic._subscriptions(client, Plan(check=False), arn, "topic", ["ana@example.com"])
+        stubbed.assert_no_pending_responses()
 
 
 def test_console_administrators_change_nothing() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from checkop import ownership
 from checkop.errors import CheckopError
 from checkop.policies import normalise
-from checkop.reconcile import Plan
+from checkop.reconcile import Plan, retry
 from checkop.waiting import wait_until
 
 TAGS = {"checkop:environment": "staging", "checkop:managed-by": "checkop-environment"}
@@ -24,6 +25,39 @@ class Calls:
     def __call__(self) -> str:
         self.number += 1
         return "made"
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda plan, call: plan.create("route", "r", call),
+        lambda plan, call: plan.update("route", 1, 2, call),
+        lambda plan, call: plan.step("route", {}, {"a": 1}, call),
+    ],
+    ids=["create", "update", "step"],
+)
+@pytest.mark.parametrize(
+    ("code", "calls"), [("InvalidRouteTableID.NotFound", 2), ("OperationAborted", 2), ("InvalidAMIID.NotFound", 1)]
+)
+def test_what_aws_does_not_know_yet_is_asked_again(
+    act: Any, code: str, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(retry.__kwdefaults__, "sleep", lambda _: None)
+    answers: list[Exception] = [ClientError({"Error": {"Code": code, "Message": ""}}, "CreateRoute")]
+    asked = Calls()
+
+    def call() -> str:
+        asked()
+        if answers:
+            raise answers.pop()
+        return "made"
+
+    if calls == 1:
+        with pytest.raises(ClientError, match=code):
+            act(Plan(check=False), call)
+    else:
+        act(Plan(check=False), call)
+    assert asked.number == calls
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from checkop.errors import CheckopError
 from checkop.reconcile import Plan
+from checkop.teardown.compute import remove_instance
 from checkop.teardown.model import Item, Kind, Scope, refuse_protected, remove_all
 from checkop.teardown.order import ORDER
 
@@ -70,6 +71,11 @@ def test_what_is_still_in_use_is_tried_again() -> None:
     log: list[str] = []
     remove_all(None, Plan(check=False), SCOPE, [Shelf("a", refusals=1).kind("First", log)])  # type: ignore[arg-type]
     assert log == ["a"]
+
+
+def test_what_ends_already_is_not_touched() -> None:
+    item = Item("i-1", "app", "shutting-down")
+    remove_instance(None, SCOPE, item)  # type: ignore[arg-type]
 
 
 def test_what_does_not_go_is_told() -> None:

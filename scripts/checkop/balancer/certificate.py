@@ -25,7 +25,8 @@ VALIDATION_TTL_SECONDS = 300
 def find(acm: Any, domains: Sequence[str], environment: str) -> list[dict[str, Any]]:
     """Find this environment's certificates whose first name is the first of the domains, with their tags.
 
-    Follows ACM ListCertificates and DescribeCertificate. The one that covers all domains and lives longest is first.
+    Follows ACM ListCertificates and DescribeCertificate. First is the one that covers all domains, is issued and lives
+    longest.
     """
     found = []
     pages = acm.get_paginator("list_certificates").paginate(Includes={"keyTypes": KEY_TYPES})
@@ -43,7 +44,8 @@ def find(acm: Any, domains: Sequence[str], environment: str) -> list[dict[str, A
         usable,
         key=lambda certificate: (
             covers(certificate["SubjectAlternativeNames"], domains),
-            str(certificate.get("NotAfter")),
+            certificate["Status"] == "ISSUED",
+            str(certificate.get("NotAfter", "")),
         ),
         reverse=True,
     )
@@ -207,15 +209,17 @@ def _tags(acm: Any, plan: Plan, resource: str, certificate: Mapping[str, Any], w
 
 
 def _records(acm: Any, arn: str) -> list[Any]:
+    """Return the validation record of each name; empty until ACM has made up all of them."""
     options = acm.describe_certificate(CertificateArn=arn)["Certificate"].get("DomainValidationOptions", [])
-    return [option["ResourceRecord"] for option in options if "ResourceRecord" in option]
+    records = [option["ResourceRecord"] for option in options if "ResourceRecord" in option]
+    return records if len(records) == len(options) else []
 
 
 def _validate(acm: Any, route53: Route53Client, arn: str, zone_id: str) -> None:
     # ACM makes up the records some seconds after the request.
     wait_until(
         f"the validation records of {arn}",
-        lambda: (bool(_records(acm, arn)), "none yet"),
+        lambda: (bool(_records(acm, arn)), "not all yet"),
         timeout_seconds=60,
     )
     # Domains under one name share a record; a set keeps the change batch free of duplicates.

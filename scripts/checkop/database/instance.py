@@ -28,7 +28,8 @@ USABLE = (
     "configuring-enhanced-monitoring",
 )
 # These end only when somebody does something about them.
-STUCK = ("failed", "inaccessible-encryption-credentials", "restore-error", "stopped", "storage-full")
+STORAGE_FULL = "storage-full"
+STUCK = ("failed", "inaccessible-encryption-credentials", "restore-error", "stopped", STORAGE_FULL)
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,14 @@ def modification(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[st
         enable = sorted(set(after["log_exports"]) - set(before["log_exports"]))
         disable = sorted(set(before["log_exports"]) - set(after["log_exports"]))
         request["CloudwatchLogsExportConfiguration"] = {"EnableLogTypes": enable, "DisableLogTypes": disable}
+    if _major(before["engine_version"]) != _major(after["engine_version"]):
+        request["AllowMajorVersionUpgrade"] = True
     return request
+
+
+def _major(version: str) -> str:
+    """Return MySQL's major version: the first two numbers."""
+    return ".".join(version.split(".")[:2])
 
 
 def creation(wanted: Instance, password: str) -> dict[str, Any]:
@@ -267,8 +275,13 @@ def reconcile(
 
 
 def _modify(rds: RDSClient, wanted: Instance, request: Mapping[str, Any]) -> None:
-    await_usable(rds, wanted.identifier, wanted.wait_seconds)
-    rds.modify_db_instance(DBInstanceIdentifier=wanted.identifier, ApplyImmediately=wanted.apply_immediately, **request)
+    status = (find(rds, wanted.identifier) or {}).get("DBInstanceStatus")
+    # More storage is the cure of a full one, which serves nobody: no window is waited for.
+    cure = status == STORAGE_FULL and "AllocatedStorage" in request
+    if not cure:
+        await_usable(rds, wanted.identifier, wanted.wait_seconds)
+    at_once = cure or wanted.apply_immediately
+    rds.modify_db_instance(DBInstanceIdentifier=wanted.identifier, ApplyImmediately=at_once, **request)
 
 
 def await_usable(rds: RDSClient, identifier: str, timeout_seconds: int) -> None:
@@ -286,7 +299,8 @@ def await_usable(rds: RDSClient, identifier: str, timeout_seconds: int) -> None:
         if status in STUCK or status.startswith("incompatible-"):
             raise CheckopError(
                 f"RDS instance {identifier} is {status}, and waiting will not change that. Start or repair it "
-                "(the RDS console says what is wrong), then run this again."
+                "(the RDS console says what is wrong; storage-full wants a larger database_allocated_storage_gb), then "
+                "run this again."
             )
         return status in USABLE and "Address" in instance.get("Endpoint", {}), status
 
@@ -298,4 +312,5 @@ def await_usable(rds: RDSClient, identifier: str, timeout_seconds: int) -> None:
 def set_password(rds: RDSClient, wanted: Instance, password: str) -> None:
     """Give an existing instance a new master password (RDS applies it at once, whatever the window)."""
     await_usable(rds, wanted.identifier, wanted.wait_seconds)
-    rds.modify_db_instance(DBInstanceIdentifier=wanted.identifier, MasterUserPassword=password, ApplyImmediately=True)
+    # Without ApplyImmediately, which would also apply what waits for the maintenance window.
+    rds.modify_db_instance(DBInstanceIdentifier=wanted.identifier, MasterUserPassword=password)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from checkop.reconcile import Plan
 
 PENDING = "PendingConfirmation"
+DELETED = "Deleted"
 
 
 def policy(arn: str, account_id: str) -> dict[str, Any]:
@@ -101,7 +102,13 @@ def _subscriptions(sns: SNSClient, plan: Plan, arn: str, resource: str, subscrib
     current: dict[str, str] = {}
     if _attributes(sns, arn) is not None:
         pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
-        current = {item["Endpoint"]: item["SubscriptionArn"] for page in pages for item in page["Subscriptions"]}
+        current = {
+            item["Endpoint"]: item["SubscriptionArn"]
+            for page in pages
+            for item in page["Subscriptions"]
+            # SNS lists who has unsubscribed for some days more.
+            if item["SubscriptionArn"] != DELETED
+        }
     for address in subscribers:
         plan.step(
             f"{resource}: subscription of {address}",

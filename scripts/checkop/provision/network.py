@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from checkop.errors import CheckopError
 from checkop.provision import lookup
 from checkop.reconcile import missing_tags, tag_list, tag_map
+from checkop.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from checkop.reconcile import Plan
 
 ANYWHERE = "0.0.0.0/0"
+AVAILABLE_SECONDS = 120
 TIER_TAG = "checkop:tier"
 
 
@@ -131,7 +133,14 @@ class NetworkReconciler:
     def _make_vpc(self, name: str, cidr: str) -> str:
         made = self.ec2.create_vpc(CidrBlock=cidr, TagSpecifications=self.specification("vpc", name))
         identifier = made["Vpc"]["VpcId"]
-        self.ec2.get_waiter("vpc_available").wait(VpcIds=[identifier])
+
+        def look() -> tuple[bool, str]:
+            # Not by VpcIds, which is an error as long as EC2 does not know it everywhere; so its own waiter ends.
+            found = self.ec2.describe_vpcs(Filters=[{"Name": "vpc-id", "Values": [identifier]}])["Vpcs"]
+            state = found[0]["State"] if found else "not visible yet"
+            return state == "available", state
+
+        wait_until(f"VPC {identifier}", look, timeout_seconds=AVAILABLE_SECONDS)
         return identifier
 
     def _vpc_attribute(self, identifier: str, attribute: Literal["enableDnsSupport", "enableDnsHostnames"]) -> bool:
@@ -211,7 +220,13 @@ class NetworkReconciler:
             TagSpecifications=self.specification("subnet", name, checkop__tier=wanted.tier),
         )
         identifier = made["Subnet"]["SubnetId"]
-        self.ec2.get_waiter("subnet_available").wait(SubnetIds=[identifier])
+
+        def look() -> tuple[bool, str]:
+            found = self.ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": [identifier]}])["Subnets"]
+            state = found[0]["State"] if found else "not visible yet"
+            return state == "available", state
+
+        wait_until(f"subnet {identifier}", look, timeout_seconds=AVAILABLE_SECONDS)
         return identifier
 
     def remove_other_subnets(self, vpc: str) -> None:

@@ -9,6 +9,7 @@ from checkop.errors import CheckopError
 from checkop.paths.model import ADMINISTRATORS, WITH_PORTS
 from checkop.provision import lookup
 from checkop.reconcile import missing_tags, tag_list, tag_map
+from checkop.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 GROUP_TAG = "checkop:security-group"
 EVERY_PROTOCOL = "-1"
 NO_PORT = -1
+VISIBLE_SECONDS = 60
 # Where IpPermissions keeps each kind of peer: key, field, and what tells the kind apart.
 PEERS = (
     ("UserIdGroupPairs", "GroupId", "sg-"),
@@ -100,9 +102,9 @@ class SecurityGroupsReconciler:
         """Make them true and give their ids by short name."""
         existing = lookup.security_groups(self.ec2, vpc)
         ids = {name: self._group(vpc, group, existing.get(self.name(name))) for name, group in groups.items()}
-        if any(self.name(name) not in existing for name in groups):
+        if not self.plan.check and any(self.name(name) not in existing for name in groups):
             # A group made just now has AWS's own rule already: everything may leave.
-            existing = lookup.security_groups(self.ec2, vpc)
+            existing = self._with_new_ones(vpc, groups)
         short = {identifier: name for name, identifier in ids.items()}
         for name, group in groups.items():
             found = existing.get(self.name(name))
@@ -112,6 +114,18 @@ class SecurityGroupsReconciler:
         self._close_default(existing.get("default"))
         self._remove(groups, existing)
         return ids
+
+    def _with_new_ones(self, vpc: str, groups: Iterable[str]) -> dict[str, SecurityGroupTypeDef]:
+        found: dict[str, SecurityGroupTypeDef] = {}
+
+        def look() -> tuple[bool, str]:
+            nonlocal found
+            found = lookup.security_groups(self.ec2, vpc)
+            missing = [self.name(short) for short in groups if self.name(short) not in found]
+            return not missing, f"{', '.join(missing)} not visible yet"
+
+        wait_until("the new security groups", look, timeout_seconds=VISIBLE_SECONDS)
+        return found
 
     def name(self, short: str) -> str:
         """Give a group's name in AWS."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -248,7 +249,7 @@ def _access_point(efs: EFSClient, plan: Plan, wanted: FileSystem, identifier: st
             None,
             after,
             lambda: efs.create_access_point(
-                ClientToken=f"checkop-{identifier}-{wanted.owner_uid}-{wanted.owner_gid}",
+                ClientToken=_token(identifier, wanted),
                 FileSystemId=str(identifier),
                 PosixUser=posix_user,  # type: ignore[arg-type]
                 RootDirectory=root,  # type: ignore[arg-type]
@@ -267,6 +268,12 @@ def _access_point(efs: EFSClient, plan: Plan, wanted: FileSystem, identifier: st
     return point["AccessPointId"], point["AccessPointArn"]
 
 
+def _token(identifier: str | None, wanted: FileSystem) -> str:
+    """Name an access point by all that it has (EFS CreateAccessPoint: at most 64 characters, each but once)."""
+    what = f"{identifier} {wanted.access_point_path} {wanted.owner_uid} {wanted.owner_gid}"
+    return f"checkop-{hashlib.sha256(what.encode()).hexdigest()[:32]}"
+
+
 def _policy(
     efs: EFSClient,
     plan: Plan,
@@ -274,7 +281,9 @@ def _policy(
     identifier: str | None,
     access_point: tuple[str, str] | None,
 ) -> None:
-    document = policy.document(wanted.account_id, access_point[1] if access_point else UNKNOWN, wanted.client_roles)
+    arn = f"arn:aws:elasticfilesystem:{efs.meta.region_name}:{wanted.account_id}:file-system/{identifier or UNKNOWN}"
+    point = access_point[1] if access_point else UNKNOWN
+    document = policy.document(wanted.account_id, arn, point, wanted.client_roles)
     current: dict[str, Any] = {}
     if identifier:
         try:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def document(account_id: str, access_point_arn: str, role_names: Sequence[str]) -> dict[str, Any]:
+def document(account_id: str, file_system_arn: str, access_point_arn: str, role_names: Sequence[str]) -> dict[str, Any]:
     """Build the file system policy.
 
     Follows "Using resource-based policies to control file system data access" of the EFS user guide. The roles are
@@ -19,6 +19,8 @@ def document(account_id: str, access_point_arn: str, role_names: Sequence[str]) 
     ----------
     account_id:
         Twelve digits.
+    file_system_arn:
+        ARN of the file system; EFS may write it where a policy says ``*``.
     access_point_arn:
         ARN of the one access point through which clients mount.
     role_names:
@@ -32,7 +34,7 @@ def document(account_id: str, access_point_arn: str, role_names: Sequence[str]) 
                 "Effect": "Deny",
                 "Principal": {"AWS": "*"},
                 "Action": "*",
-                "Resource": "*",
+                "Resource": file_system_arn,
                 "Condition": {"Bool": {"aws:SecureTransport": "false"}},
             },
             {
@@ -40,7 +42,7 @@ def document(account_id: str, access_point_arn: str, role_names: Sequence[str]) 
                 "Effect": "Allow",
                 "Principal": {"AWS": "*"},
                 "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
-                "Resource": "*",
+                "Resource": file_system_arn,
                 "Condition": {
                     "ArnEquals": {
                         "aws:PrincipalArn": [f"arn:aws:iam::{account_id}:role/{name}" for name in role_names]

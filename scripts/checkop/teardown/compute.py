@@ -42,11 +42,17 @@ def find_instances(clients: Clients, scope: Scope) -> list[Item]:
         Filters=[*scope.filters, {"Name": "instance-state-name", "Values": states}]
     )
     reservations = [reservation for page in pages for reservation in page["Reservations"]]
-    return named([instance for reservation in reservations for instance in reservation["Instances"]], "InstanceId")
+    return [
+        Item(instance["InstanceId"], tag_map(instance.get("Tags")).get("Name", ""), instance["State"]["Name"])
+        for reservation in reservations
+        for instance in reservation["Instances"]
+    ]
 
 
 def remove_instance(clients: Clients, _scope: Scope, item: Item) -> None:
     """Terminate an instance, protected or not."""
+    if item.detail == "shutting-down":
+        return
     clients.ec2.modify_instance_attribute(InstanceId=item.id, DisableApiTermination={"Value": False})
     clients.ec2.terminate_instances(InstanceIds=[item.id])
 

@@ -31,7 +31,8 @@ def remove_database(clients: Clients, scope: Scope, item: Item) -> None:
     """Delete a DB instance, protected or not, with a final snapshot if the scope wants one."""
     if item.detail == "deleting":
         return
-    clients.rds.modify_db_instance(DBInstanceIdentifier=item.id, DeletionProtection=False, ApplyImmediately=True)
+    # Takes effect at once; ApplyImmediately would also begin what waits for the window, and hold the deletion up.
+    clients.rds.modify_db_instance(DBInstanceIdentifier=item.id, DeletionProtection=False)
     final: dict[str, Any] = {"SkipFinalSnapshot": True}
     if scope.final_snapshot:
         now = dt.datetime.now(dt.UTC).strftime("%Y%m%d%H%M%S")

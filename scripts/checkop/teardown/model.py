@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from checkop import removal
 from checkop.errors import CheckopError
 from checkop.ownership import ENVIRONMENT_TAG, MANAGED_BY_TAG, owned
 from checkop.reconcile import retry, tag_map
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 PROTECTED = frozenset({"production"})
 # AWS still counts something that was removed a moment ago as a user of this one.
 STILL_IN_USE = (
-    "DependencyViolation",
+    *removal.HELD,
     "InvalidIPAddress.InUse",
     "ResourceInUse",
     "ResourceInUseException",
@@ -30,6 +31,8 @@ STILL_IN_USE = (
     "InvalidDBSubnetGroupStateFault",
     "InvalidDBParameterGroupStateFault",
     "InvalidDBParameterGroupState",
+    # A final snapshot wants an instance that is not being modified.
+    "InvalidDBInstanceState",
 )
 
 
