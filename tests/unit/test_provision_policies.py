@@ -68,6 +68,19 @@ def allowed(statements: list[Statement], action: str, resource: str, context: di
             "autoScalingGroup:0f:autoScalingGroupName/AUTOChOp",
             {},
         ),
+        # The group that a blue/green release makes, under the name that it gives it.
+        (
+            "autoscaling:CompleteLifecycleAction",
+            "autoscaling",
+            "autoScalingGroup:0f:autoScalingGroupName/AUTOChOp-green",
+            {},
+        ),
+        (
+            "autoscaling:RecordLifecycleActionHeartbeat",
+            "autoscaling",
+            "autoScalingGroup:0f:autoScalingGroupName/AUTOChOp-green",
+            {},
+        ),
     ],
 )
 def test_the_fleet_may_do_its_work(action: str, service: str, resource: str, context: dict[str, str]) -> None:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 FLAG = "/run/checkop/draining"
@@ -42,3 +44,11 @@ def test_draining_by_hand_says_whether_all_jobs_ended(host, job):
     host.check_output(f"rm {job}")
     assert host.run("checkop-host drain").rc == 0
     assert host.file(FLAG).exists
+
+
+def test_completing_by_hand_on_a_host_that_does_not_end_returns_at_once(host):
+    answer = host.run("timeout 10 checkop-host complete-lifecycle")
+    assert answer.rc == 0
+    assert json.loads(answer.stdout) == {"completed": []}
+    assert "no action is open" in answer.stderr
+    assert "is InService" in answer.stderr

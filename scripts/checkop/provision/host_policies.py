@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from checkop.errors import CheckopError
 from checkop.reconcile import tag_map
+from checkop.rollout.colours import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,7 +133,11 @@ def fleet_statements(scope: Scope, group: str) -> list[Statement]:
             "Sid": "EndDraining",
             "Effect": "Allow",
             "Action": ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"],
-            "Resource": scope.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{group}"),
+            # A blue/green release makes a second group with the same hook.
+            "Resource": [
+                scope.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{name}")
+                for name in (group, f"{group}{SUFFIX}")
+            ],
         },
         {
             "Sid": "FindHooks",

@@ -1,11 +1,14 @@
 """Auto Scaling groups: zones, health, lifecycle hooks, capacity, termination, activities."""
 
+from pathlib import Path
+
 import pytest
 from botocore.exceptions import ClientError
 
 from lab.api import TargetHealth
 
 GROUP = {"AutoScalingGroupName": "AUTOChOp"}
+HOST_PROGRAM = Path(__file__).resolve().parents[3] / "roles" / "host_tools" / "files"
 UNHEALTHY = TargetHealth("unhealthy", "Target.ResponseCodeMismatch", "Health checks failed with these codes: [503]")
 
 
@@ -142,6 +145,15 @@ def test_an_ending_instance_drains_then_waits_for_its_hook_then_ends(world):
     assert world.health(fleet.balancer.target_group)[instance_id] == "draining"
     activity = world.autoscaling.describe_scaling_activities(**GROUP)["Activities"]
     assert "WaitingForELBConnectionDraining" in {a["StatusCode"] for a in activity}
+    # The instance knows its end already, but no hook is open yet.
+    view = next(i for i in world.cloud.instances() if i.instance_id == instance_id)
+    assert view.target_lifecycle_state == "Terminated"
+    message = f"No active Lifecycle Action found with instance ID {instance_id}"
+    with pytest.raises(ClientError, match=message) as refused:
+        world.autoscaling.complete_lifecycle_action(
+            **GROUP, LifecycleHookName="drain", InstanceId=instance_id, LifecycleActionResult="CONTINUE"
+        )
+    assert refused.value.response["Error"]["Code"] == "ValidationError"
     world.hooks.in_flight[instance_id] = 0
     world.tick(1)
     assert state() == "Terminating:Wait"
@@ -158,6 +170,31 @@ def test_an_ending_instance_drains_then_waits_for_its_hook_then_ends(world):
     assert state() == "Terminating:Proceed"
     world.tick(1)
     assert state() == "gone"
+
+
+def test_the_host_s_own_program_completes_the_action_once_the_balancer_has_drained_it(world, monkeypatch):
+    monkeypatch.syspath_prepend(HOST_PROGRAM)
+    from checkop_host import lifecycle  # noqa: PLC0415 - found only now
+
+    world.fleet()
+    world.autoscaling.put_lifecycle_hook(
+        **GROUP,
+        LifecycleHookName="drain",
+        LifecycleTransition="autoscaling:EC2_INSTANCE_TERMINATING",
+        HeartbeatTimeout=900,
+        DefaultResult="CONTINUE",
+    )
+    instance_id = world.members()[0]["InstanceId"]
+    world.hooks.in_flight[instance_id] = 3
+    world.autoscaling.terminate_instance_in_auto_scaling_group(
+        InstanceId=instance_id, ShouldDecrementDesiredCapacity=False
+    )
+    began = world.time
+    assert lifecycle.Hooks(world, instance_id).complete(clock=lambda: world.time, sleep=world.tick) == ["drain"]
+    # The deregistration delay of 20 s, in steps of 5.
+    assert world.time - began == 20
+    world.tick(1, times=2)
+    assert instance_id not in {m["InstanceId"] for m in world.members()}
 
 
 def test_draining_ends_with_the_deregistration_delay(world):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from checkop_host import addresses
 from checkop_host.errors import HostError
 
@@ -60,6 +61,19 @@ def test_an_empty_pool_is_an_error_that_says_so_after_all_attempts(clients, laun
     assert holders() == before
     assert len(pauses) == 2
     assert all(1 <= pause <= 2 for pause in pauses)
+
+
+def test_ec2_that_does_not_answer_is_an_error_with_which_patience_goes_on(clients, launch, pool, monkeypatch):
+    pool(1)
+    instance, ec2 = launch(), clients.client("ec2")
+
+    def associate(**arguments):
+        raise EndpointConnectionError(endpoint_url="https://ec2")
+
+    monkeypatch.setattr(ec2, "associate_address", associate)
+    monkeypatch.setattr(clients, "client", lambda service: ec2)
+    with pytest.raises(HostError, match="cannot associate"):
+        addresses.claim(SETTINGS, clients, instance)
 
 
 def test_the_hub_claims_nothing_and_its_own_address_is_no_part_of_the_pool(clients, launch, pool):

@@ -10,7 +10,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from checkop_host import cli, imds
+from checkop_host import addresses, cli, imds, lifecycle
 from checkop_host.errors import HostError
 
 
@@ -145,6 +145,45 @@ def test_a_release_can_be_read_whatever_the_umask_of_who_installs_it(run, tmp_pa
     release = tmp_path / "releases" / "1"
     for path in (release, release / "checkop_app", release / "checkop_app/app.py"):
         assert path.stat().st_mode & 0o005 == (0o005 if path.is_dir() else 0o004), path
+
+
+@pytest.mark.parametrize("refusal", [None, HostError("not authorized")])
+def test_an_ending_instance_keeps_its_address_until_its_action_is_completed(monkeypatch, tmp_path, refusal):
+    values = {
+        "address": {"pool_tags": {}},
+        "lifecycle": {
+            "poll_seconds": 1,
+            "drain_flag": str(tmp_path / "draining"),
+            "open_jobs": str(tmp_path / "*.{host}.part"),
+            "stale_after_seconds": 60,
+            "drain_timeout_seconds": 1,
+            "drain_settle_seconds": 0,
+            "drain_poll_seconds": 1,
+        },
+    }
+    done = []
+
+    class Hooks:
+        heartbeat = None
+
+        def __init__(self, clients, instance_id):
+            pass
+
+        def complete(self, **options):
+            done.append("completed")
+
+    def release(settings, clients, instance_id):
+        done.append("released")
+        if refusal:
+            raise refusal
+
+    monkeypatch.setattr(lifecycle, "Hooks", Hooks)
+    monkeypatch.setattr(addresses, "release", release)
+    host = cli.Host(values)
+    monkeypatch.setattr(host.metadata, "instance_id", lambda: "i-1")
+    cli._end(host)
+    assert (tmp_path / "draining").exists()
+    assert done == ["completed", "released"]
 
 
 def test_wrong_use_is_two(run):

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from checkop_host import lifecycle
 from checkop_host.errors import HostError
 
@@ -105,22 +105,47 @@ def test_the_watch_ends_an_instance_once_and_outlives_metadata_that_fail(caplog)
     assert caplog.text.count("no instance metadata") == 1
 
 
-class Autoscaling:
-    """What Auto Scaling answers about one instance of the group AUTOChOp."""
+def test_the_end_that_fails_is_tried_again():
+    outcomes, pauses = [HostError("no instance metadata"), None], []
 
-    def __init__(self, hooks, refusal=None, groups=("AUTOChOp",)):
-        self.hooks, self.refusal, self.groups, self.told = hooks, refusal, groups, []
+    def end():
+        if outcome := outcomes.pop(0):
+            raise outcome
+
+    lifecycle.watch({"poll_seconds": 5}, Metadata("Terminated", "Terminated"), end, pauses.append)
+    assert (outcomes, pauses) == ([], [5])
+
+
+NOT_OPEN = {"Code": "ValidationError", "Message": "No active Lifecycle Action found with instance ID i-1"}
+
+
+class Autoscaling:
+    """What Auto Scaling answers about one instance of the group AUTOChOp; `failures` come first, one a call."""
+
+    def __init__(self, hooks, refusal=None, groups=("AUTOChOp",), state="InService", failures=()):
+        self.hooks, self.refusal, self.groups, self.state = hooks, refusal, groups, state
+        self.failures, self.told = list(failures), []
 
     def describe_auto_scaling_instances(self, InstanceIds):  # noqa: N803 - the name is the API's
-        return {"AutoScalingInstances": [{"AutoScalingGroupName": group} for group in self.groups]}
+        return {
+            "AutoScalingInstances": [
+                {"AutoScalingGroupName": group, "LifecycleState": self.state} for group in self.groups
+            ]
+        }
 
     def describe_lifecycle_hooks(self, AutoScalingGroupName):  # noqa: N803
         return {"LifecycleHooks": [{"LifecycleHookName": name, "LifecycleTransition": way} for name, way in self.hooks]}
 
     def complete_lifecycle_action(self, **arguments):
+        if self.failures:
+            raise self.failures.pop(0)
         if self.refusal:
             raise ClientError({"Error": self.refusal}, "CompleteLifecycleAction")
         self.told.append(arguments)
+
+    def open(self):
+        """The balancer has drained the instance."""
+        self.state, self.refusal = "Terminating:Wait", None
 
     def record_lifecycle_action_heartbeat(self, **arguments):
         self.complete_lifecycle_action(**arguments)
@@ -151,9 +176,70 @@ def test_only_terminating_hooks_are_completed():
     ]
 
 
-def test_an_action_that_is_no_longer_open_is_no_error():
-    closed = {"Code": "ValidationError", "Message": "No active Lifecycle Action found with instance ID i-1"}
-    assert lifecycle.Hooks(One(Autoscaling([ENDING], closed)), "i-1").complete() == ["drain"]
+def test_an_instance_that_the_balancer_still_drains_waits_for_its_hook(caplog):
+    caplog.set_level("INFO")
+    api = Autoscaling([ENDING], NOT_OPEN, state="Terminating")
+    clock = Clock({300: api.open})
+    hooks = lifecycle.Hooks(One(api), "i-1")
+    assert hooks.complete(poll_seconds=5, clock=clock, sleep=clock.sleep) == ["drain"]
+    assert len(api.told) == 1
+    assert clock.now - 1000 == 300
+    assert caplog.text.count("i-1 is Terminating: waiting for lifecycle hooks drain to open") == 1
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize("state", ["InService", "Standby", "Terminating:Proceed", "Terminated"])
+def test_an_action_that_will_not_open_is_not_waited_for(state):
+    api, pauses = Autoscaling([ENDING], NOT_OPEN, state=state), []
+    assert lifecycle.Hooks(One(api), "i-1").complete(sleep=pauses.append) == []
+    assert not pauses
+
+
+def test_an_instance_that_is_no_more_listed_waits_for_nothing():
+    api = Autoscaling([ENDING], NOT_OPEN, state="Terminating:Wait")
+    clock = Clock({20: lambda: setattr(api, "groups", ())})
+    assert lifecycle.Hooks(One(api), "i-1").complete(clock=clock, sleep=clock.sleep) == []
+    assert clock.now - 1000 == 20
+
+
+def test_a_hook_that_was_completed_before_does_not_keep_the_others():
+    api = Autoscaling([ENDING, ("archive", ENDING[1])], state="Terminating:Wait")
+    complete = api.complete_lifecycle_action
+
+    def answer(**arguments):
+        if arguments["LifecycleHookName"] == "drain":
+            raise ClientError({"Error": NOT_OPEN}, "CompleteLifecycleAction")
+        complete(**arguments)
+        api.state = "Terminating:Proceed"
+
+    api.complete_lifecycle_action = answer
+    assert lifecycle.Hooks(One(api), "i-1").complete(sleep=lambda seconds: None) == ["archive"]
+
+
+def test_waiting_for_a_hook_is_bounded_beyond_the_longest_deregistration_delay():
+    clock = Clock()
+    hooks = lifecycle.Hooks(One(Autoscaling([ENDING], NOT_OPEN, state="Terminating")), "i-1")
+    with pytest.raises(HostError, match="drain did not open within 3900 s"):
+        hooks.complete(clock=clock, sleep=clock.sleep)
+    assert clock.now - 1000 == 3900
+
+
+def test_completion_outlives_what_passes_and_says_so_once(caplog):
+    unreachable = EndpointConnectionError(endpoint_url="https://autoscaling")
+    slow = ReadTimeoutError(endpoint_url="https://autoscaling")
+    throttled = ClientError({"Error": {"Code": "Throttling", "Message": "Rate exceeded"}}, "CompleteLifecycleAction")
+    api = Autoscaling([ENDING], state="Terminating:Wait", failures=[unreachable, slow, throttled])
+    pauses = []
+    lifecycle.complete({"poll_seconds": 7}, lifecycle.Hooks(One(api), "i-1"), pauses.append)
+    assert len(api.told) == 1
+    assert pauses == [7, 7, 7]
+    assert caplog.text.count("trying again every 7 s") == 1
+
+
+def test_a_heartbeat_that_does_not_reach_aws_does_not_end_the_drain(caplog):
+    unreachable = EndpointConnectionError(endpoint_url="https://autoscaling")
+    lifecycle.Hooks(One(Autoscaling([ENDING], failures=[unreachable])), "i-1").heartbeat()
+    assert "cannot extend lifecycle hook drain" in caplog.text
 
 
 def test_a_refusal_is_an_error_but_not_of_a_heartbeat(caplog):

@@ -70,7 +70,7 @@ def release(settings, clients, instance_id):
 
 def _associate(ec2, address, instance_id):
     """Return whether the address is now this instance's; False if another took it first."""
-    from botocore.exceptions import ClientError
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         ec2.associate_address(
@@ -80,6 +80,8 @@ def _associate(ec2, address, instance_id):
         if error_code(error) in _TAKEN:
             _LOG.info("address %s went to another instance first", address["PublicIp"])
             return False
+        raise HostError("cannot associate %s with %s: %s" % (address["PublicIp"], instance_id, error))
+    except BotoCoreError as error:
         raise HostError("cannot associate %s with %s: %s" % (address["PublicIp"], instance_id, error))
     _LOG.info("claimed address %s for %s", address["PublicIp"], instance_id)
     return True

@@ -74,14 +74,14 @@ def run_drain(host, arguments):
 
 
 def run_complete(host, arguments):
-    """Complete the lifecycle action."""
+    """Complete the lifecycle action; on an instance that ends, as soon as the balancer has drained it."""
     completed = lifecycle.Hooks(host.clients, host.metadata.instance_id()).complete(arguments.result)
     print(json.dumps({"completed": completed}))
     return 0
 
 
 def run_watch(host, arguments):
-    """Wait for the end of this instance, then drain, give the address back and complete the lifecycle action."""
+    """Wait for the end of this instance, then drain, complete the lifecycle action and give the address back."""
     lifecycle.watch(host.section("lifecycle"), host.metadata, lambda: _end(host))
     return 0
 
@@ -145,16 +145,18 @@ def _drain(host, heartbeat):
 
 
 def _end(host):
-    """End this instance in order; a step that fails is logged and does not keep the next from being done."""
+    """End this instance in order; jobs that are still open do not keep it."""
     instance_id = host.metadata.instance_id()
     hooks = lifecycle.Hooks(host.clients, instance_id)
     _drain(host, hooks.heartbeat)
+    # Before the address goes: without one, answers under way and the completion itself find no way out for minutes.
+    lifecycle.complete(host.section("lifecycle"), hooks)
+    # Only sooner than EC2, which takes the address from an instance that it terminates.
     if "address" in host.values:
         try:
             addresses.release(host.values["address"], host.clients, instance_id)
         except HostError as error:
             log.journal_only(str(error))
-    hooks.complete()
 
 
 _PAUSE_SECONDS = 2

@@ -13,6 +13,10 @@ _STATE_PATH = "autoscaling/target-lifecycle-state"
 _ENDING = "Terminated"
 _HEARTBEAT_SECONDS = 60
 _TRANSITION = "autoscaling:EC2_INSTANCE_TERMINATING"
+# The balancer drains an instance first, 3600 s at most; until then it is Terminating and no hook is open.
+_STILL_TO_OPEN = ("Terminating", "Terminating:Wait")
+_OPENS_WITHIN_SECONDS = 3900
+_POLL_SECONDS = 5
 
 
 def open_jobs(pattern, host, now, stale_after_seconds):
@@ -82,7 +86,7 @@ def ending(metadata):
 
 
 def watch(settings, metadata, end, sleep=time.sleep):
-    """Look at the target lifecycle state until it says that this instance ends, then call `end` once.
+    """Look at the target lifecycle state until it says that this instance ends, then call `end` until it succeeds.
 
     Args:
         settings: `lifecycle` of the host's settings: `poll_seconds`.
@@ -90,18 +94,46 @@ def watch(settings, metadata, end, sleep=time.sleep):
         end: what to do at the end.
         sleep: waits a number of seconds.
     """
+
+    def look():
+        if not ending(metadata):
+            return False
+        _LOG.info("Auto Scaling ends this instance")
+        end()
+        return True
+
+    _until(look, settings["poll_seconds"], sleep)
+
+
+def complete(settings, hooks, sleep=time.sleep):
+    """Complete the lifecycle action; a failure is followed by another attempt, not by another drain.
+
+    Args:
+        settings: `lifecycle` of the host's settings: `poll_seconds`.
+        hooks: hooks of this instance.
+        sleep: waits a number of seconds.
+    """
+
+    def attempt():
+        hooks.complete(poll_seconds=settings["poll_seconds"], sleep=sleep)
+        return True
+
+    _until(attempt, settings["poll_seconds"], sleep)
+
+
+def _until(attempt, pause_seconds, sleep):
+    """Call a function until it returns true; what fails outside may pass."""
     failing = False
     while True:
         try:
-            if ending(metadata):
-                _LOG.info("Auto Scaling ends this instance")
-                return end()
+            if attempt():
+                return
             failing = False
         except HostError as error:
             if not failing:  # Said once, not every few seconds.
-                _LOG.warning("%s; looking again every %s s", error, settings["poll_seconds"])
+                _LOG.warning("%s; trying again every %s s", error, pause_seconds)
             failing = True
-        sleep(settings["poll_seconds"])
+        sleep(pause_seconds)
 
 
 class Hooks(object):
@@ -117,16 +149,38 @@ class Hooks(object):
         self._instance_id = instance_id
         self._pairs = None
 
-    def complete(self, result="CONTINUE"):
-        """Complete the action of every hook; return the hooks' names.
+    def complete(self, result="CONTINUE", poll_seconds=_POLL_SECONDS, clock=time.time, sleep=time.sleep):
+        """Complete the action of every hook; return the names of the hooks that had one.
+
+        The hooks of an ending instance are waited for. One that does not end has none to wait for.
+
+        Args:
+            result: CONTINUE or ABANDON.
+            poll_seconds: pause between two attempts while a hook is not open.
+            clock: returns seconds.
+            sleep: waits a number of seconds.
 
         Raises:
-            HostError: this instance is in no group, or Auto Scaling refuses.
+            HostError: this instance is in no group, Auto Scaling refuses or does not answer, or a hook does not open.
         """
-        completed = []
-        for group, hook in self._hooks():
-            self._tell("complete lifecycle hook " + hook, "complete_lifecycle_action", group, hook, result)
-            completed.append(hook)
+        left, deadline, said = self._hooks(), clock() + _OPENS_WITHIN_SECONDS, False
+        while True:
+            left = self._complete_open(left, result)
+            if not left:
+                break
+            missing = ", ".join(hook for _, hook in left)
+            state = self._member().get("LifecycleState")
+            if state not in _STILL_TO_OPEN:
+                # Completed before, or its time ran out, or this instance does not end.
+                _LOG.info("lifecycle hooks %s: no action is open, %s is %s", missing, self._instance_id, state or "gone")
+                break
+            if clock() >= deadline:
+                raise HostError("lifecycle hooks %s did not open within %d s" % (missing, _OPENS_WITHIN_SECONDS))
+            if not said:
+                _LOG.info("%s is %s: waiting for lifecycle hooks %s to open", self._instance_id, state, missing)
+            said = True
+            sleep(poll_seconds)
+        completed = [pair[1] for pair in self._hooks() if pair not in left]
         _LOG.info("completed lifecycle hooks of %s: %s", self._instance_id, ", ".join(completed) or "none")
         return completed
 
@@ -134,13 +188,25 @@ class Hooks(object):
         """Let Auto Scaling wait on; a refusal is logged, because draining goes on all the same."""
         try:
             for group, hook in self._hooks():
-                self._tell("extend lifecycle hook " + hook, "record_lifecycle_action_heartbeat", group, hook)
+                what = "extend lifecycle hook " + hook
+                if not self._tell(what, "record_lifecycle_action_heartbeat", group, hook):
+                    _LOG.info("%s: no action is open", what)
         except HostError as error:
             _LOG.warning("%s", error)
 
+    def _complete_open(self, pairs, result):
+        """Complete the actions that are open; return the hooks that have none."""
+        return [
+            (group, hook)
+            for group, hook in pairs
+            if not self._tell("complete lifecycle hook " + hook, "complete_lifecycle_action", group, hook, result)
+        ]
+
     def _hooks(self):
         if self._pairs is None:
-            group = self._group()
+            group = self._member().get("AutoScalingGroupName")
+            if not group:
+                raise HostError("%s is in no Auto Scaling group: there is no lifecycle action" % self._instance_id)
             found = calling(
                 "list lifecycle hooks of " + group,
                 self._autoscaling.describe_lifecycle_hooks,
@@ -151,18 +217,18 @@ class Hooks(object):
             ]
         return self._pairs
 
-    def _group(self):
+    def _member(self):
+        """Return what Auto Scaling knows of this instance; nothing when it is in no group, or no more."""
         found = calling(
             "find the group of " + self._instance_id,
             self._autoscaling.describe_auto_scaling_instances,
             InstanceIds=[self._instance_id],
         )["AutoScalingInstances"]
-        if not found:
-            raise HostError("%s is in no Auto Scaling group: there is no lifecycle action" % self._instance_id)
-        return found[0]["AutoScalingGroupName"]
+        return found[0] if found else {}
 
     def _tell(self, what, action, group, hook, result=None):
-        from botocore.exceptions import ClientError
+        """Tell Auto Scaling; return False if no action is open: not yet, or no more."""
+        from botocore.exceptions import BotoCoreError, ClientError
 
         arguments = {"AutoScalingGroupName": group, "LifecycleHookName": hook, "InstanceId": self._instance_id}
         if result:
@@ -170,8 +236,9 @@ class Hooks(object):
         try:
             getattr(self._autoscaling, action)(**arguments)
         except ClientError as error:
-            # No action is open: it was completed before, or its time ran out.
             if error_code(error) == "ValidationError" and "No active Lifecycle Action" in str(error):
-                _LOG.info("%s: no action is open", what)
-                return
+                return False
             raise HostError("cannot %s: %s" % (what, error))
+        except BotoCoreError as error:
+            raise HostError("cannot %s: %s" % (what, error))
+        return True
