@@ -154,6 +154,11 @@ class Refresh:
         if not self.active:
             return []
         if self.status == "Pending":
+            if self.preferences.skip_matching and self.target == self.original:
+                # "Use an instance refresh with skip matching": when none of the settings are changing it succeeds
+                # immediately, and replaces nothing, whatever the instances were launched from.
+                self.percent = 100
+                return self._finish(now)
             self.status = "InProgress"
             self._take_stock(now, view, skip_matching=self.preferences.skip_matching)
         if trouble := self._trouble(now, view):

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from checkop.rollout import preferences, watch
 from checkop.rollout.colours import GreenWorld
-from checkop.rollout.narrate import ALL, describe
-from checkop.rollout.watch import Act, Decision, bounded, paused, trouble
+from checkop.rollout.narrate import ALL, describe, foreign
+from checkop.rollout.watch import Act, Decision, bounded, mixed, paused, still_mixed, trouble
 
 if TYPE_CHECKING:
     from checkop.ledger import Entry, Result
@@ -61,11 +61,12 @@ class BlueGreen:
             if roll.entry.waiting:
                 roll.save(waiting="")
         elif decision.act is Act.PROMOTE:
-            at_once = preferences.without_traffic(roll.settings)
+            at_once = preferences.without_traffic(roll.settings, group, version)
             roll.save(refresh=world.start_refresh(group, version, at_once))
         elif decision.act is Act.START_RETURN:
-            at_once = preferences.without_traffic(roll.settings)
-            roll.save(refresh=world.start_refresh(group, roll.entry.previous_template_version or 0, at_once))
+            previous = roll.entry.previous_template_version or 0
+            at_once = preferences.without_traffic(roll.settings, group, previous)
+            roll.save(refresh=world.start_refresh(group, previous, at_once))
         elif decision.act is Act.ROLL_BACK:
             world.rollback_refresh()
         elif decision.act is Act.EMPTY_GREEN:
@@ -145,21 +146,23 @@ def _home(  # noqa: PLR0917 - as `decide`
     observation: Observation, green: Colours, entry: Entry, memory: Memory, settings: Settings, now: float
 ) -> Decision:
     """Blue has the image: it takes the traffic again, and green goes."""
+    version = entry.template_version
+    strangers = observation.group.strangers(version)
+    left = f"not all of blue is replaced: {foreign(strangers, version)}"
+    lasting = mixed(observation, version, memory, settings, now)
     if green.share:
-        if not observation.full():
-            return bounded(
-                memory,
-                settings,
-                now,
-                f"blue comes to full strength: {describe(observation, entry.template_version)}",
-            )
+        if lasting:
+            return Decision(Act.RETURN, left)
+        if strangers or not observation.full():
+            return bounded(memory, settings, now, f"blue comes to full strength: {describe(observation, version)}")
         return Decision(Act.WEIGH, "blue takes the traffic again", percent=0)
-    found = trouble(observation, entry, memory, settings, now)
+    found = trouble(observation, entry, memory, settings, now) or (left if lasting else "")
     if found and green.group is not None and green.group.desired:
         return Decision(Act.RETURN, found)
     if ALL + 1 not in memory.checked:
         return Decision(Act.CHECK, "blue has the traffic again", percent=ALL + 1)
-    return _clean_up(green, memory, settings, now, "succeeded", f"{observation.group.desired} instances healthy")
+    done = _clean_up(green, memory, settings, now, "succeeded", f"{observation.group.desired} instances healthy")
+    return _looked_at(done, observation, version, memory, settings, now)
 
 
 def _back(  # noqa: PLR0917 - as `decide`
@@ -172,17 +175,35 @@ def _back(  # noqa: PLR0917 - as `decide`
         return Decision(Act.ROLL_BACK, entry.returning)
     if any(refresh is not None and refresh.active for refresh in (forward, back)):
         return bounded(memory, settings, now, "blue gets the release before it again, without traffic")
-    if forward is not None and forward.status != "RollbackSuccessful" and back is None:
+    version = entry.previous_template_version
+    # Without a refresh of blue nothing of it was replaced: it takes the traffic back at once, whatever it is.
+    lasting = forward is not None and mixed(observation, version, memory, settings, now)
+    again = forward is not None and (forward.status != "RollbackSuccessful" or (lasting and bool(green.share)))
+    if again and back is None:
         if green.share not in {None, ALL}:
             return Decision(Act.WEIGH, "green serves while blue goes back", percent=ALL)
+        memory.mixed_since.clear()
         return Decision(Act.START_RETURN, entry.returning)
     if back is not None and back.status != "Successful":
         return Decision(Act.FINISH, f"{entry.returning}; and the way back ended {back.status}", result="failed")
-    if green.share and not observation.full():
+    waiting = forward is not None and bool(observation.group.strangers(version)) and not lasting
+    if green.share and (waiting or not observation.full()):
         return bounded(memory, settings, now, "blue comes to full strength before it takes the traffic back")
     if green.share:
         return Decision(Act.WEIGH, f"all traffic goes back to blue at once: {entry.returning}", percent=0)
-    return _clean_up(green, memory, settings, now, "rolled_back", entry.returning)
+    done = _clean_up(green, memory, settings, now, "rolled_back", entry.returning)
+    return _looked_at(done, observation, version, memory, settings, now)
+
+
+def _looked_at(  # noqa: PLR0917 - as `decide`
+    done: Decision, observation: Observation, version: int | None, memory: Memory, settings: Settings, now: float
+) -> Decision:
+    """Let a release end well only when all that is in service runs what it should."""
+    if done.act is not Act.FINISH or not observation.group.strangers(version):
+        return done
+    if not mixed(observation, version, memory, settings, now):
+        return Decision(Act.WAIT, f"still {foreign(observation.group.strangers(version), version)}")
+    return Decision(Act.FINISH, still_mixed(observation, version, done.reason), result="failed")
 
 
 def _clean_up(  # noqa: PLR0917 - as `decide`

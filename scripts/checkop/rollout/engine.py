@@ -107,14 +107,16 @@ class Roll:
         Raises
         ------
         CheckopError
-            AWS did not answer for long; the roll goes on there, and running again attaches to it.
+            AWS did not answer for long; the roll goes on there, and running again attaches to it. Or another process
+            has taken over meanwhile.
         """
         blind = refused = 0
         while True:
             try:
+                # Before the look, also after one that failed: who has lost the lock meanwhile changes nothing any more.
+                self.tools.lock.beat(self.tools.clock.now())
                 if self._step():
                     return self.entry
-                self.tools.lock.beat(self.tools.clock.now())
                 blind = refused = 0
             except (BotoCoreError, ClientError) as error:
                 self.tell(f"AWS did not do as asked, trying again: {error}")
@@ -202,6 +204,7 @@ class Roll:
         self.tell(f"check through the balancer does not pass yet: {complaint}")
 
     def _finish(self, decision: Decision) -> None:
+        self.tools.lock.insist(self.tools.clock.now())
         self._marks["finished"] = self.tools.clock.seconds()
         entry = replace(self.entry, timings=self._timings(), waiting="")
         if decision.result == "succeeded":

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Protocol
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from checkop.errors import CheckopError
 from checkop.ledger import Ledger
 from checkop.rollout import checks
 from checkop.rollout.lock import Lock, this_session
@@ -86,8 +89,15 @@ def tools(clients: Clients, settings: Settings, say: Callable[[str], None], cloc
     nodes: dict[str, str] = {}
 
     def ask() -> list[checks.ZoneResult]:
-        if not nodes:
-            nodes.update(balancer_nodes(clients, settings.balancer, settings.resolve))
+        # Anew at each round: the balancer's addresses change as it scales, and an old one only times out.
+        try:
+            found = balancer_nodes(clients, settings.balancer, settings.resolve, known=nodes)
+        except (CheckopError, BotoCoreError, ClientError):
+            if not nodes:
+                raise
+        else:
+            nodes.clear()
+            nodes.update(found)
         return checks.ask(
             settings.check_host, nodes, settings.check_paths, settings.check_requests, ca_file=settings.ca_file
         )

@@ -150,19 +150,54 @@ class Lock:
         return found is not None and found.of(self.session)
 
     def beat(self, now: datetime) -> None:
-        """Say that this process is alive, when the last word is old enough."""
+        """Say that this process is alive, when the last word is old enough.
+
+        Raises
+        ------
+        CheckopError
+            As `insist`.
+        """
         if self._held is None:
             return
         if now - datetime.fromisoformat(self._held.heartbeat) >= timedelta(seconds=HEARTBEAT_SECONDS):
+            self.insist(now)
             self._put(replace(self._held, heartbeat=timestamp(now)), overwrite=True)
+
+    def insist(self, now: datetime) -> None:
+        """Insist that this process still holds the lock it took: a machine that slept may have lost it meanwhile.
+
+        Raises
+        ------
+        CheckopError
+            Another process holds it, or took it over and has given it back.
+        """
+        if self._held is None:
+            return
+        holder = self.read()
+        if holder is not None and not holder.of(self.session):
+            raise CheckopError(
+                f"This process was not heard of since {self._held.heartbeat} and has lost the lock. Under way now: "
+                f"{holder.sentence()}. This process stops, and what it began goes on there; should that process end "
+                "too, run the same command again to attach."
+            )
+        # Deleted by hand, it is taken again; nobody else may have taken over from a process that was just heard of.
+        if holder is None and now - datetime.fromisoformat(self._held.heartbeat) >= timedelta(seconds=STALE_SECONDS):
+            raise CheckopError(
+                f"This process was not heard of since {self._held.heartbeat} and has lost the lock, which is free now: "
+                "another one took over and has ended. This process stops; see how it ended with `checkop releases`, "
+                "and run the same command again if that is not what you want."
+            )
 
     def holds(self) -> bool:
         """Whether this process holds it, as far as it knows."""
         return self._held is not None
 
     def give_back(self) -> None:
-        """Free the lock; no error when it is free already."""
+        """Free the lock if this process holds it; no error when it is free already, or another's."""
         self._held = None
+        holder = self.read()
+        if holder is None or not holder.of(self.session):
+            return
         try:
             self._ssm.delete_parameter(Name=self._name)
         except ClientError as error:

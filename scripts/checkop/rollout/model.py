@@ -56,6 +56,18 @@ class Group:
                 counts[instance.zone] = counts.get(instance.zone, 0) + 1
         return counts
 
+    def strangers(self, version: int | None) -> tuple[Instance, ...]:
+        """Return the instances in service that were launched from another launch template version.
+
+        What was attached by hand says no version and is nobody's release; without a version to compare with (an entry
+        of a release whose version was gone) there is none either.
+        """
+        if version is None:
+            return ()
+        return tuple(
+            each for each in self.instances if each.in_service and each.template_version not in {None, version}
+        )
+
 
 @dataclass(frozen=True)
 class Image:
@@ -130,7 +142,8 @@ class Refresh:
     percentage: int
     to_update: int
     template_version: int | None
-    start: datetime
+    # None: it is Pending and has not begun.
+    start: datetime | None
     end: datetime | None = None
     checkpoints: tuple[int, ...] = ()
     checkpoint_delay: int = 0
@@ -155,6 +168,10 @@ class Observation:
     def active_refresh(self) -> Refresh | None:
         """The refresh under way; a group has at most one."""
         return next((refresh for refresh in self.refreshes if refresh.active), None)
+
+    def ringing(self) -> list[Alarm]:
+        """Return the watched alarms that ring."""
+        return [alarm for alarm in self.alarms if alarm.state == "ALARM"]
 
     def healthy_ids(self) -> set[str]:
         """Return the ids of targets that get requests."""

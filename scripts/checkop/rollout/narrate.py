@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from checkop.rollout.model import Observation, Refresh
+    from collections.abc import Sequence
+
+    from checkop.rollout.model import Instance, Observation, Refresh
 
 ALL = 100
+# So many names are read.
+NAMES = 5
 
 
 def describe(observation: Observation, version: int | None) -> str:
@@ -49,6 +53,18 @@ def rebalancing(observation: Observation) -> str:
     """Say which zones are empty although the fleet is full."""
     zones = ", ".join(observation.empty_zones())
     return f"all are healthy, but {zones} has none: waiting for Auto Scaling to balance the zones"
+
+
+def foreign(strangers: Sequence[Instance], version: int | None) -> str:
+    """Say which instances run another launch template version than they should."""
+    names = ", ".join(f"{each.instance_id} (version {each.template_version})" for each in strangers[:NAMES])
+    names += f" and {len(strangers) - NAMES} more" if len(strangers) > NAMES else ""
+    return f"{names} in service instead of launch template version {version}"
+
+
+def mend(strangers: Sequence[Instance]) -> str:
+    """Say how instances of another launch template version are got rid of."""
+    return f"replace each of them, first: ansible-playbook playbooks/replace.yml -e instance={strangers[0].instance_id}"
 
 
 def zones_remark(observation: Observation) -> str:

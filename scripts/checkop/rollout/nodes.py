@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from checkop.aws import Clients
 
 
-def balancer_nodes(clients: Clients, name: str, resolve: Mapping[str, str]) -> dict[str, str]:
+def balancer_nodes(
+    clients: Clients, name: str, resolve: Mapping[str, str], *, known: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Return zone to address of the balancer's node there.
 
     An address given for `<zone>.<DNS name of the balancer>` wins; else the network interfaces that Elastic Load
@@ -27,6 +29,8 @@ def balancer_nodes(clients: Clients, name: str, resolve: Mapping[str, str]) -> d
         Name of the balancer.
     resolve:
         Name to address, the inventory's ``balancer_resolve``.
+    known:
+        Zone to address as found before: stands in for a zone that shows no node now.
 
     Raises
     ------
@@ -51,6 +55,9 @@ def balancer_nodes(clients: Clients, name: str, resolve: Mapping[str, str]) -> d
                 address = interface.get("Association", {}).get("PublicIp")
                 if address:
                     nodes.setdefault(interface["AvailabilityZone"], address)
+    for zone, address in (known or {}).items():
+        if zone in zones:
+            nodes.setdefault(zone, address)
     missing = sorted(set(zones) - set(nodes))
     if missing:
         raise CheckopError(

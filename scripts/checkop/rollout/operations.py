@@ -64,6 +64,8 @@ def rollout(kit: Tools, settings: Settings, image: str, *, check: bool = False) 
     layout = _plan(found, settings)
     lines = tuple(forecast.make(layout, settings, found.entries, first=first).table())
     say_forecast(kit, wanted, facts.image, lines)
+    for alarm in found.observation.ringing() if first else ():
+        kit.tell(f"{alarm.name} rings, and counts only once it was quiet: the balancer has nobody behind it yet")
     if check:
         return Outcome(True, f"would roll out {wanted}", forecast=lines)
     entry = kit.ledger.put(

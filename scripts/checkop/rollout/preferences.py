@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     from checkop.rollout.settings import Settings
 
 
-def forward(settings: Settings, checkpoints: Sequence[int]) -> dict[str, Any]:
+def forward(settings: Settings, group: Group, version: int, checkpoints: Sequence[int]) -> dict[str, Any]:
     """Make the preferences of a rollout; every default of AWS that would surprise is written out.
 
     Parameters
     ----------
     settings:
         Percentages, delays, alarms.
+    group:
+        The group as it is.
+    version:
+        Number of the launch template version that is wanted.
     checkpoints:
         Percentages still to come, the last one 100; empty: all of them were passed.
     """
@@ -27,7 +31,7 @@ def forward(settings: Settings, checkpoints: Sequence[int]) -> dict[str, Any]:
         "MinHealthyPercentage": settings.min_healthy_percent,
         "MaxHealthyPercentage": settings.max_healthy_percent,
         "BakeTime": settings.soak_seconds,
-        **_common(settings),
+        **_common(settings, group, version),
     }
     if checkpoints:
         # The leg that ends at 100 needs no word at its end: the soak follows.
@@ -42,24 +46,29 @@ def forward(settings: Settings, checkpoints: Sequence[int]) -> dict[str, Any]:
     return chosen
 
 
-def back(settings: Settings, group: Group) -> dict[str, Any]:
+def back(settings: Settings, group: Group, version: int) -> dict[str, Any]:
     """Make the preferences of a way back: nothing is held, and as many at once as launching first allows.
 
     Alarms are not watched: they may well be ringing because of what is being taken back.
     """
-    return {"MinHealthyPercentage": 100, "MaxHealthyPercentage": fast_maximum(group), **_common(settings)}
+    common = _common(settings, group, version)
+    return {"MinHealthyPercentage": 100, "MaxHealthyPercentage": fast_maximum(group), **common}
 
 
-def without_traffic(settings: Settings) -> dict[str, Any]:
+def without_traffic(settings: Settings, group: Group, version: int) -> dict[str, Any]:
     """Make the preferences for a group that serves nobody: everything at once."""
-    return {"MinHealthyPercentage": 0, "MaxHealthyPercentage": 100, **_common(settings)}
+    return {"MinHealthyPercentage": 0, "MaxHealthyPercentage": 100, **_common(settings, group, version)}
 
 
-def _common(settings: Settings) -> dict[str, Any]:
+def _common(settings: Settings, group: Group, version: int) -> dict[str, Any]:
+    # With skip matching, a refresh to what the group names already succeeds at once and replaces nothing ("Use an
+    # instance refresh with skip matching"), whatever runs: after a cancelled or failed one that is the new image.
+    # `$Default` and `$Latest` may mean the same version.
+    changes = group.template_version.isdigit() and group.template_version != str(version)
     return {
         "InstanceWarmup": settings.warmup_seconds,
         # Going on from a checkpoint starts a refresh anew: what was replaced before it must not be replaced again.
-        "SkipMatching": settings.skip_matching or settings.manual,
+        "SkipMatching": changes and (settings.skip_matching or settings.manual),
         "AutoRollback": settings.auto_rollback,
         "ScaleInProtectedInstances": "Ignore",
         "StandbyInstances": "Ignore",

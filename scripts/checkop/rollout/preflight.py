@@ -119,9 +119,10 @@ def fleet(observation: Observation, balancer_state: str) -> list[str]:
         )
     active = observation.active_refresh
     if active is not None:
+        since = f"since {active.start:%H:%M:%S} UTC" if active.start is not None else "not begun yet"
         found.append(
             f"Group {group.name} is being refreshed already ({active.refresh_id}, {active.status}, {active.percentage} "
-            f"%, since {active.start:%H:%M:%S} UTC), and not by this toolkit. Wait for it, or take it back: aws "
+            f"%, {since}), and not by this toolkit. Wait for it, or take it back: aws "
             f"autoscaling rollback-instance-refresh --auto-scaling-group-name {group.name}"
         )
     found += suspended(group)
@@ -157,12 +158,16 @@ def suspended(group: Group) -> list[str]:
 
 
 def alarms(facts: Facts) -> list[str]:
-    """Return watched alarms that ring or do not exist; one without data yet does neither."""
+    """Return watched alarms that ring or do not exist; one without data yet does neither.
+
+    The balancer in front of an empty group answers 503 to whoever asks, which rings by itself: before a first release
+    that says nothing.
+    """
+    ringing = facts.observation.ringing() if facts.observation.group.desired else []
     found = [
         f"Alarm {alarm.name} is in ALARM: {alarm.reason or 'no reason given'}. Find its cause first; an image rolled "
         "out now would be rolled back at once."
-        for alarm in facts.observation.alarms
-        if alarm.state == "ALARM"
+        for alarm in ringing
     ]
     if facts.missing_alarms:
         found.append(

@@ -83,7 +83,7 @@ def replace_instance(kit: Tools, settings: Settings, instance: str, *, check: bo
     Raises
     ------
     CheckopError
-        Refused before any change, or it was not done in time.
+        Refused before any change, or it was not done in time, or another process has taken over meanwhile.
     """
     task = _resume(kit, instance, check=check)
     found = find(kit)
@@ -159,6 +159,8 @@ def _carry_out(kit: Tools, settings: Settings, task: Task) -> None:
     begun = kit.clock.seconds()
     said, at = "", begun
     while True:
+        # First of all: who has lost the lock meanwhile changes nothing any more.
+        kit.lock.beat(kit.clock.now())
         observation = kit.world.observe()
         step = next_step(observation, task)
         if step is Step.DONE:
@@ -168,7 +170,6 @@ def _carry_out(kit: Tools, settings: Settings, task: Task) -> None:
         elif step is Step.END:
             # Decrementing only what was added, so that a second run never shrinks the group.
             kit.world.terminate(task.instance, decrement=observation.group.desired > task.size)
-        kit.lock.beat(kit.clock.now())
         now = kit.clock.seconds()
         text = describe(observation, None) if step is Step.WAIT else step.value
         if text != said or now - at >= 30:  # noqa: PLR2004 - a terminal never looks dead

@@ -34,8 +34,9 @@ class Rolling:
         elif decision.act is Act.START:
             self._start(roll, observation)
         elif decision.act is Act.START_RETURN:
-            way = preferences.back(settings, group)
-            roll.save(refresh=world.start_refresh(group, roll.entry.previous_template_version or 0, way))
+            previous = roll.entry.previous_template_version or 0
+            way = preferences.back(settings, group, previous)
+            roll.save(refresh=world.start_refresh(group, previous, way))
         elif decision.act is Act.CANCEL:
             world.cancel_refresh()
         elif decision.act is Act.ROLL_BACK:
@@ -44,13 +45,15 @@ class Rolling:
     @staticmethod
     def _start(roll: Roll, observation: Observation) -> None:
         entry, settings, memory = roll.entry, roll.settings, roll.memory
-        previous = watch.ours(observation, entry, entry.template_version)
+        version, group = entry.template_version or 0, observation.group
+        previous = watch.ours(observation, entry, version)
         done = previous.percentage if previous is not None else 0
         if entry.operation == "rollback":
-            chosen = preferences.back(settings, observation.group)
+            chosen = preferences.back(settings, group, version)
         else:
-            chosen = preferences.forward(settings, [mark for mark in settings.checkpoints if mark > done])
-        refresh = roll.tools.world.start_refresh(observation.group, entry.template_version or 0, chosen)
+            to_come = [mark for mark in settings.checkpoints if mark > done]
+            chosen = preferences.forward(settings, group, version, to_come)
+        refresh = roll.tools.world.start_refresh(group, version, chosen)
         roll.mark_started()
         roll.save(refresh=refresh, waiting="")
         # A refresh counts from zero: what came forward in one before it says nothing of this one.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from checkop.rollout.narrate import ALL, describe, held, moving, rebalancing, zones_remark
+from checkop.rollout.narrate import ALL, describe, foreign, held, mend, moving, rebalancing, zones_remark
 
 if TYPE_CHECKING:
     from checkop.ledger import Entry, Result
@@ -72,6 +72,10 @@ class Memory:
     once_healthy: set[str] = field(default_factory=set)
     full_since: float | None = None
     lopsided_since: float | None = None
+    # By launch template version: since when instances of another one serve although all should be replaced.
+    mixed_since: dict[int | None, float] = field(default_factory=dict)
+    # Alarms that ring since before a first release was at full strength.
+    cold_alarms: set[str] = field(default_factory=set)
     ended_at: float | None = None
     word: str = ""
     word_of: str = ""
@@ -113,6 +117,8 @@ def decide(observation: Observation, entry: Entry, memory: Memory, settings: Set
         Seconds of the same clock as the memory's.
     """
     _remember(observation, entry, memory, now)
+    if entry.first:
+        _listen(observation, memory, settings, now)
     if entry.template_version is None:
         return Decision(Act.CREATE_VERSION, f"image {entry.image} needs a launch template version of its own")
     if entry.first:
@@ -129,7 +135,8 @@ def decide(observation: Observation, entry: Entry, memory: Memory, settings: Set
     if refresh.status in {"RollbackInProgress", "Cancelling"}:
         return _ending(refresh, memory, settings, now)
     if refresh.status == "RollbackSuccessful":
-        return _back(observation, refresh.reason or "Auto Scaling rolled it back", memory, settings, now)
+        reason = refresh.reason or "Auto Scaling rolled it back"
+        return _back(observation, entry, reason, memory, settings, now)
     if refresh.status == "Cancelled" and memory.word == "continue":
         return Decision(Act.START, "the rest of the fleet follows, instances that match are skipped")
     return Decision(Act.RETURN, f"the refresh is {refresh.status}: {refresh.reason or 'no reason given'}")
@@ -152,6 +159,20 @@ def _remember(observation: Observation, entry: Entry, memory: Memory, now: float
             memory.sick_since.setdefault(each.instance_id, now)
 
 
+def _listen(observation: Observation, memory: Memory, settings: Settings, now: float) -> None:
+    """Keep which alarms ring because the group was empty: the balancer answered 503 to whoever asked.
+
+    They count again once they have been quiet, or when they still are not long after full strength.
+    """
+    ringing = {alarm.name for alarm in observation.ringing()}
+    if memory.full_since is None:
+        memory.cold_alarms = ringing
+    elif now - memory.full_since > settings.step_timeout_seconds:
+        memory.cold_alarms = set()
+    else:
+        memory.cold_alarms &= ringing
+
+
 def _first(observation: Observation, entry: Entry, memory: Memory, settings: Settings, now: float) -> Decision:
     group = observation.group
     if entry.returning:
@@ -166,7 +187,7 @@ def _first(observation: Observation, entry: Entry, memory: Memory, settings: Set
 
 
 def _not_started(observation: Observation, entry: Entry) -> Decision:
-    ringing = [alarm for alarm in observation.alarms if alarm.state == "ALARM"]
+    ringing = observation.ringing()
     if ringing and entry.operation == "rollout":
         return Decision(Act.FINISH, f"alarm {ringing[0].name} went off before the refresh began", result="aborted")
     if observation.active_refresh is not None:
@@ -182,7 +203,7 @@ def trouble(observation: Observation, entry: Entry, memory: Memory, settings: Se
     if memory.word == "abort":
         return f"{memory.word_of} said abort"
     if entry.operation == "rollout":
-        ringing = [alarm for alarm in observation.alarms if alarm.state == "ALARM"]
+        ringing = [alarm for alarm in observation.ringing() if alarm.name not in memory.cold_alarms]
         if ringing:
             return f"alarm {ringing[0].name} is in ALARM: {ringing[0].reason or 'no reason given'}"
     if now - memory.started > settings.timeout_seconds:
@@ -267,10 +288,19 @@ def paused(point: str, onward: Act, memory: Memory, settings: Settings, now: flo
 
 
 def _replaced(observation: Observation, entry: Entry, memory: Memory, settings: Settings, now: float) -> Decision:
-    """All instances are new: full strength, a check, the soak, and done."""
+    """All instances are new: full strength, a look at what runs, a check, the soak, and done."""
     found = trouble(observation, entry, memory, settings, now)
     if found:
         return Decision(Act.RETURN, found)
+    strangers = observation.group.strangers(entry.template_version)
+    if mixed(observation, entry.template_version, memory, settings, now):
+        text = f"not all is replaced: {foreign(strangers, entry.template_version)}"
+        if entry.operation == "rollout":
+            return Decision(Act.RETURN, text)
+        # To go back from a way back would bring the bad release again.
+        return Decision(Act.FINISH, f"{text}; {mend(strangers)}", result="failed")
+    if strangers:
+        return Decision(Act.WAIT, f"still {foreign(strangers, entry.template_version)}")
     if not observation.full():
         if now - memory.progress_at > settings.step_timeout_seconds:
             return Decision(
@@ -285,12 +315,26 @@ def _replaced(observation: Observation, entry: Entry, memory: Memory, settings: 
         if ALL not in memory.checked:
             return Decision(Act.CHECK, "all instances are new", percent=ALL)
         return Decision(Act.WAIT, f"soak: {settings.soak_seconds} s under real traffic before it counts as good")
+    if memory.cold_alarms:
+        names = ", ".join(sorted(memory.cold_alarms))
+        return Decision(Act.WAIT, f"{names} has rung since before there were instances: waiting until it is quiet")
     # Checked again at the very end, so that what the ledger says was true when it was written.
     if memory.check_failing_since is not None or ALL + 1 not in memory.checked:
         return Decision(Act.CHECK, "the last check before it counts as good", percent=ALL + 1)
     return Decision(
         Act.FINISH, f"{observation.group.desired} instances healthy{zones_remark(observation)}", result="succeeded"
     )
+
+
+def mixed(observation: Observation, version: int | None, memory: Memory, settings: Settings, now: float) -> bool:
+    """Whether instances of another version than the wanted one serve, and not only at a look between two changes.
+
+    What a refresh has replaced goes in seconds; what it leaves (protected, in standby, skipped) stays.
+    """
+    if not observation.group.strangers(version):
+        memory.mixed_since.pop(version, None)
+        return False
+    return now - memory.mixed_since.setdefault(version, now) > settings.check_timeout_seconds
 
 
 def _lopsided(observation: Observation, memory: Memory, settings: Settings, now: float) -> bool:
@@ -319,14 +363,33 @@ def bounded(memory: Memory, settings: Settings, now: float, what: str) -> Decisi
     return Decision(Act.WAIT, what)
 
 
-def _back(observation: Observation, reason: str, memory: Memory, settings: Settings, now: float) -> Decision:
-    """The old release is what the group holds again: wait for full strength."""
+def _back(  # noqa: PLR0917 - as `decide`, and why it goes back
+    observation: Observation, entry: Entry, reason: str, memory: Memory, settings: Settings, now: float
+) -> Decision:
+    """The old release is what the group holds again: look at what runs, and wait for full strength."""
+    version = entry.previous_template_version
+    strangers = observation.group.strangers(version)
+    if mixed(observation, version, memory, settings, now):
+        if ours(observation, entry, version) is not None:
+            return Decision(Act.FINISH, still_mixed(observation, version, reason), result="failed")
+        if not entry.returning:
+            return Decision(Act.RETURN, reason)
+        memory.mixed_since.clear()
+        return Decision(Act.START_RETURN, reason)
+    if strangers:
+        return Decision(Act.WAIT, f"still {foreign(strangers, version)}")
     if observation.full():
         if _lopsided(observation, memory, settings, now):
             return Decision(Act.WAIT, rebalancing(observation))
         return Decision(Act.FINISH, reason, result="rolled_back")
     counts = ", ".join(f"{count} in {zone}" for zone, count in sorted(observation.healthy_by_zone().items()))
     return bounded(memory, settings, now, f"the release before it comes to full strength (healthy: {counts})")
+
+
+def still_mixed(observation: Observation, version: int | None, reason: str) -> str:
+    """Say how it ended, and that something else than it should be still serves."""
+    strangers = observation.group.strangers(version)
+    return f"{reason}; but not all is replaced: {foreign(strangers, version)}; {mend(strangers)}"
 
 
 def _returning(observation: Observation, entry: Entry, memory: Memory, settings: Settings, now: float) -> Decision:
@@ -336,20 +399,20 @@ def _returning(observation: Observation, entry: Entry, memory: Memory, settings:
         return Decision(Act.ROLL_BACK, entry.returning)
     if forward is not None and forward.status in {"RollbackInProgress", "Cancelling"}:
         return _ending(forward, memory, settings, now)
-    if forward is not None and forward.status == "RollbackSuccessful":
-        return _back(observation, entry.returning, memory, settings, now)
     back = ours(observation, entry, entry.previous_template_version)
+    if forward is not None and forward.status == "RollbackSuccessful" and back in {None, forward}:
+        return _back(observation, entry, entry.returning, memory, settings, now)
     if back is None:
         strange = [
             each for each in observation.group.instances if each.template_version != entry.previous_template_version
         ]
         if not strange and observation.group.template_version == str(entry.previous_template_version):
-            return _back(observation, entry.returning, memory, settings, now)
+            return _back(observation, entry, entry.returning, memory, settings, now)
         return Decision(Act.START_RETURN, entry.returning)
     if back.active:
         return bounded(memory, settings, now, f"the release before it comes back: {back.percentage} %")
     if back.status == "Successful":
-        return _back(observation, entry.returning, memory, settings, now)
+        return _back(observation, entry, entry.returning, memory, settings, now)
     return Decision(
         Act.FINISH, f"{entry.returning}; and the way back ended {back.status}: {back.reason}", result="failed"
     )

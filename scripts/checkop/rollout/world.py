@@ -344,7 +344,7 @@ def _refresh(item: Mapping[str, Any]) -> Refresh:
         percentage=item.get("PercentageComplete", 0),
         to_update=item.get("InstancesToUpdate", 0),
         template_version=int(version) if version.isdigit() else None,
-        start=item["StartTime"],
+        start=item.get("StartTime"),
         end=item.get("EndTime"),
         checkpoints=tuple(preferences.get("CheckpointPercentages", ())),
         checkpoint_delay=preferences.get("CheckpointDelay", 0),

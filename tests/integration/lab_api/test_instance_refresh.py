@@ -121,6 +121,21 @@ def test_cancelling_keeps_a_mixed_group_at_full_strength(world):
         world.autoscaling.cancel_instance_refresh(**GROUP)
 
 
+def test_back_to_what_the_group_names_needs_a_refresh_that_skips_nothing(world):
+    fleet = world.fleet()
+    world.start_refresh(fleet.template, **CHECKPOINTS)
+    world.until(lambda: world.refresh()["PercentageComplete"] == 50)
+    world.autoscaling.cancel_instance_refresh(**GROUP)
+    world.until(ended(world))
+    world.start_refresh(fleet.template, "1", SkipMatching=True)
+    world.tick(1)
+    assert (world.refresh()["Status"], world.refresh()["PercentageComplete"]) == ("Successful", 100)
+    assert versions(world) == ["1", "2"]
+    world.start_refresh(fleet.template, "1")
+    world.until(ended(world))
+    assert versions(world) == ["1", "1"]
+
+
 def test_only_one_at_a_time_and_the_group_is_held_meanwhile(world):
     fleet = world.fleet()
     world.start_refresh(fleet.template, **CHECKPOINTS)

@@ -144,6 +144,20 @@ def test_blue_green_is_taken_back_in_its_hold_by_a_change_of_shares_alone(fleet)
     assert fleet.share() == {"AUTOChOp": 1}
 
 
+def test_refresh_that_is_cancelled_in_the_console_is_taken_back_in_truth(fleet):
+    cancelled = []
+
+    def cancel():
+        if not cancelled and sorted(version for _zone, version in fleet.in_service()) == ["1.0.0", "1.1.0"]:
+            cancelled.append(fleet.clients.autoscaling.cancel_instance_refresh(AutoScalingGroupName="AUTOChOp"))
+
+    fleet.clock.passing.append(cancel)
+    outcome = fleet.rollout("1.1.0")
+    assert cancelled
+    assert outcome.entry.result == "rolled_back", fleet.said
+    assert fleet.in_service() == both("1.0.0")
+
+
 def test_instance_killed_in_the_middle_is_replaced_and_the_rollout_completes(fleet):
     killed = []
 

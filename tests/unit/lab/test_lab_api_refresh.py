@@ -177,6 +177,23 @@ def test_skipping_everything_is_done_at_once():
     assert (refresh.status, refresh.percent, fleet.launched) == ("Successful", 100, 0)
 
 
+def test_skipping_without_a_change_of_the_group_replaces_nothing_whatever_runs():
+    fleet = Fleet()
+    refresh = fleet.start(checkpoints=(50, 100), checkpoint_delay=60)
+    while refresh.percent < 50:
+        fleet.step()
+    refresh.cancel()
+    assert fleet.run() == "Cancelled"
+    for skip, left in ((True, ["v1", "v2"]), (False, ["v1", "v1"])):
+        values = Preferences(min_healthy=100, max_healthy=150, skip_matching=skip, bake=60)
+        fleet.refresh = Refresh("r-2", values, "v1", "v1", fleet.now, patience=100)
+        began = fleet.now
+        assert fleet.run() == "Successful"
+        assert sorted(m.configuration for m in fleet.active()) == left
+        assert (fleet.now - began == 1) == skip
+        assert fleet.refresh.percent == 100
+
+
 def test_without_skip_matching_everything_is_replaced():
     fleet = Fleet()
     fleet.members = [replace(m, configuration="v2") for m in fleet.members]

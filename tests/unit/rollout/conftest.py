@@ -110,6 +110,8 @@ class Vm:
     in_service_at: float | None = None
     ends_at: float | None = None
     sick: bool = False
+    # From scale in: a refresh leaves it.
+    protected: bool = False
 
 
 @dataclass
@@ -183,7 +185,7 @@ class FakeFleet:
             self.vms.append(Vm(f"i-{self.counter:04d}", zone, version, now))
         fullest = max(ZONES, key=self.staying_in)
         order = sorted(staying, key=lambda vm: (vm.in_service_at is not None, vm.zone != fullest))
-        for vm in order[: max(0, len(staying) - wanted)]:
+        for vm in [vm for vm in order if not vm.protected][: max(0, len(staying) - wanted)]:
             self.end(vm.instance_id, now)
 
     def staying_in(self, zone: str) -> int:
@@ -221,6 +223,7 @@ class FakeFleet:
                 serving=vm.in_service_at is not None and not vm.sick,
                 in_service_at=vm.in_service_at,
                 leaving=vm.ends_at is not None,
+                protected=vm.protected,
             )
             for vm in self.vms
         )
@@ -308,6 +311,7 @@ class FakeFleet:
                     checkpoint_delay=preferences.get("CheckpointDelay", 3600),
                     bake=preferences.get("BakeTime", 0),
                     skip_matching=preferences["SkipMatching"],
+                    protected=preferences["ScaleInProtectedInstances"],
                     auto_rollback=preferences["AutoRollback"],
                     alarms=tuple(preferences.get("AlarmSpecification", {}).get("Alarms", ())),
                 ),

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from checkop.errors import CheckopError
 from checkop.ledger import Entry
-from checkop.rollout import forecast, plan, preferences, preflight
-from checkop.rollout.model import Alarm, Group, Image, Instance, Observation, Target, TemplateVersion
+from checkop.rollout import blue_green, forecast, narrate, plan, preferences, preflight, world
+from checkop.rollout.colours import Colours
+from checkop.rollout.model import Alarm, Group, Image, Instance, Observation, Refresh, Target, TemplateVersion
 from checkop.rollout.settings import Settings, from_options
+from checkop.rollout.watch import Act, Memory
 
 NAMES = {"fleet": "AUTOChOp", "balancer": "Progresus-ELB", "target_group": "AUTOChOp", "ssm_prefix": "/checkop/test"}
 TODAY = date(2026, 1, 5)
@@ -122,6 +124,19 @@ def test_ringing_alarm_and_sick_fleet_are_both_named():
     assert any("Alarm checkop-5xx is in ALARM: 13 errors" in each for each in found)
 
 
+def test_alarm_does_not_stand_in_the_way_of_a_first_rollout():
+    """The balancer in front of an empty group answers 503, which rings."""
+    observation = make_observation(0, alarms=(Alarm("checkop-5xx", "ALARM", "503"),))
+    assert preflight.refusals(make_facts(observation=observation), make_settings()) == []
+
+
+def test_refresh_that_has_not_begun_has_no_start():
+    refresh = world._refresh({"InstanceRefreshId": "refresh-9", "Status": "Pending"})
+    assert refresh.start is None
+    found = preflight.refusals(make_facts(observation=make_observation(refreshes=(refresh,))), make_settings())
+    assert any("being refreshed already (refresh-9, Pending, 0 %, not begun yet)" in each for each in found)
+
+
 def test_freeze_that_is_over_does_not_refuse():
     assert preflight.frozen(make_settings(freeze={"reason": "x", "until": "2026-01-04"}), TODAY) == []
 
@@ -176,7 +191,7 @@ def test_every_plan_replaces_everybody_and_rests_at_100(desired, low, extra, mar
 @given(desired=st.integers(1, 50), above=st.integers(0, 50))
 def test_a_way_back_is_as_fast_as_the_groups_maximum_allows(desired, above):
     group = replace(make_observation().group, desired=desired, max_size=desired + above)
-    chosen = preferences.back(make_settings(), group)
+    chosen = preferences.back(make_settings(), group, 2)
     at_once = plan.headroom(desired, chosen["MaxHealthyPercentage"])
     assert 1 <= at_once <= max(1, above)
     assert chosen["MinHealthyPercentage"] == 100
@@ -184,10 +199,108 @@ def test_a_way_back_is_as_fast_as_the_groups_maximum_allows(desired, above):
 
 
 def test_manual_pause_holds_for_good_but_for_the_last_leg():
-    settings = make_settings(pause="manual")
-    assert preferences.forward(settings, (50, 100))["CheckpointDelay"] == 172800
-    assert preferences.forward(settings, (100,))["CheckpointDelay"] == 300
-    assert preferences.forward(make_settings(skip_matching=False, pause="manual"), (50, 100))["SkipMatching"]
+    settings, group = make_settings(pause="manual"), make_observation().group
+    assert preferences.forward(settings, group, 2, (50, 100))["CheckpointDelay"] == 172800
+    assert preferences.forward(settings, group, 2, (100,))["CheckpointDelay"] == 300
+    settings = make_settings(skip_matching=False, pause="manual")
+    assert preferences.forward(settings, group, 2, (50, 100))["SkipMatching"]
+
+
+@pytest.mark.parametrize(("held", "skips"), [("1", True), ("2", False), ("$Default", False), ("$Latest", False)])
+def test_nothing_is_skipped_when_the_group_may_name_the_wanted_version_already(held, skips):
+    """With skip matching and no change, a refresh succeeds at once and replaces nothing."""
+    group = replace(make_observation().group, template_version=held)
+    made = (
+        preferences.forward(make_settings(), group, 2, (50, 100)),
+        preferences.back(make_settings(), group, 2),
+        preferences.without_traffic(make_settings(), group, 2),
+    )
+    assert [each["SkipMatching"] for each in made] == [skips] * 3
+
+
+# --- what runs ---
+
+
+def test_strangers_are_in_service_and_known_to_be_of_another_version():
+    group = make_observation(4).group
+    first, second, third, fourth = group.instances
+    instances = (
+        first,
+        replace(second, template_version=3),
+        replace(third, template_version=3, lifecycle_state="Terminating:Wait"),
+        replace(fourth, template_version=None),
+    )
+    group = replace(group, instances=instances)
+    assert [each.instance_id for each in group.strangers(1)] == ["i-1"]
+    assert [each.instance_id for each in group.strangers(3)] == ["i-0"]
+    assert group.strangers(None) == ()
+
+
+def test_sentence_about_many_strangers_stays_short():
+    strangers = replace(make_observation(200).group, template_version="2").strangers(2)
+    text = narrate.foreign(strangers, 2)
+    assert "i-0 (version 1), i-1 (version 1)" in text
+    assert "and 195 more in service instead of launch template version 2" in text
+
+
+# --- blue/green ---
+
+
+def make_refresh(version: int, status: str) -> Refresh:
+    return Refresh(f"refresh-{version}", status, "", 100, 0, version, None)
+
+
+def decide_blue_green(serving: tuple[int, ...], refreshes: tuple[Refresh, ...], share: int | None, **changes: object):
+    """What is decided at first, and what when it stays so for longer than a check may fail."""
+    observation = make_observation(refreshes=refreshes)
+    instances = tuple(
+        replace(each, template_version=version)
+        for each, version in zip(observation.group.instances, serving, strict=True)
+    )
+    observation = replace(observation, group=replace(observation.group, instances=instances))
+    green = Colours(observation.group if share else None, (), "arn:green" if share is not None else "", share)
+    entry = make_entry("0002", template_version=2, previous_template_version=1, strategy="blue_green", **changes)
+    memory = Memory(0.0, 0.0, share=share, checked={101})
+    return [blue_green.decide(observation, green, entry, memory, make_settings(), now) for now in (0.0, 121.0)]
+
+
+def test_blue_takes_the_traffic_again_only_when_all_of_it_is_new():
+    done = (make_refresh(2, "Successful"),)
+    assert decide_blue_green((2, 2), done, 100)[0].act is Act.WEIGH
+    first, later = decide_blue_green((1, 2), done, 100)
+    assert first.act is Act.WAIT
+    assert (later.act, later.reason) == (
+        Act.RETURN,
+        "not all of blue is replaced: i-0 (version 1) in service instead of launch template version 2",
+    )
+
+
+def test_blue_green_succeeds_only_with_all_of_blue_new():
+    done = (make_refresh(2, "Successful"),)
+    assert decide_blue_green((2, 2), done, None)[0].result == "succeeded"
+    first, later = decide_blue_green((1, 2), done, None)
+    assert first.act is Act.WAIT
+    assert (later.act, later.result) == (Act.FINISH, "failed")
+    assert "playbooks/replace.yml -e instance=i-0" in later.reason
+
+
+def test_blue_that_was_not_brought_back_is_refreshed_while_green_serves():
+    taken_back = (make_refresh(2, "RollbackSuccessful"),)
+    first, later = decide_blue_green((1, 2), taken_back, 100, returning="abort")
+    assert first.act is Act.WAIT
+    assert later.act is Act.START_RETURN
+    # Once the traffic is on blue nothing is replaced without the old ones serving: a person is told.
+    first, later = decide_blue_green((1, 2), taken_back, None, returning="abort")
+    assert first.act is Act.WAIT
+    assert (later.act, later.result) == (Act.FINISH, "failed")
+
+
+def test_blue_green_is_rolled_back_only_with_all_of_blue_old():
+    back = (make_refresh(1, "Successful"), make_refresh(2, "Failed"))
+    assert decide_blue_green((1, 1), back, None, returning="abort")[0].result == "rolled_back"
+    assert decide_blue_green((1, 2), back, None, returning="abort")[1].result == "failed"
+    # Traffic goes back at once when blue was never touched.
+    assert decide_blue_green((1, 2), (), 50, returning="abort")[0].act is Act.WEIGH
 
 
 # --- settings ---

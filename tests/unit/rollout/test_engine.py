@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from checkop.commands.rollout import make_word
 from checkop.errors import CheckopError
+from checkop.rollout import replacing
 from checkop.rollout.checks import ZoneResult
 
 
@@ -412,3 +414,218 @@ def test_forecast_from_the_ledger_is_within_a_fifth_of_what_happens(bench):
     outcome = bench.rollback()
     forecast = float(outcome.forecast[-1].split(" s ")[0])
     assert abs(forecast - outcome.entry.seconds) <= 0.2 * outcome.entry.seconds, (outcome, bench.said)
+
+
+# --- what runs decides how it ended ---
+
+
+def new_instances(fleet):
+    serving = [vm for vm in fleet.vms if vm.in_service_at is not None and vm.ends_at is None]
+    return [vm for vm in serving if fleet.image_of(vm.version) == "ami-2"]
+
+
+def once(bench, due, do):
+    """Do something at the first moment at which it is due."""
+    done = []
+
+    def passing(now):
+        if not done and due(now):
+            done.append(now)
+            do()
+
+    bench.clock.passing.append(passing)
+    return done
+
+
+def half_way(bench):
+    return lambda _now: bench.fleet.active is not None and bench.fleet.active.percent == 50
+
+
+def test_refresh_that_somebody_cancels_half_way_is_taken_back_in_truth(bench):
+    """The group still names the release before: a way back that skipped what matches would replace nothing."""
+    once(bench, half_way(bench), bench.fleet.cancel_refresh)
+    outcome = bench.rollout("ami-2")
+    assert outcome.entry.result == "rolled_back", bench.said
+    assert bench.fleet.running_images() == ["ami-1", "ami-1"]
+    back, forward = bench.fleet.refreshes_done
+    assert (forward.status, back.target, back.original) == ("Cancelled", "2", "2")
+    assert not back.asked_preferences["SkipMatching"]
+
+
+def test_rollback_to_what_the_group_names_replaces_what_does_not_run_it(bench):
+    bench.fleet.create_template_version("lt-1", "ami-2", "by hand")
+    bench.fleet.vms[0].version = bench.fleet.versions[-1].number
+    outcome = bench.rollback("1")
+    assert outcome.entry.result == "succeeded", bench.said
+    assert bench.fleet.running_images() == ["ami-1", "ami-1"]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "rolled back by Auto Scaling"])
+def test_way_back_that_leaves_a_new_instance_is_failed_and_names_it(bench, how):
+    def protect():
+        [new] = new_instances(bench.fleet)
+        new.protected = True
+        if how == "cancelled":
+            bench.fleet.active.cancel()
+        else:
+            bench.fleet.ringing.add("checkop-5xx")
+
+    once(bench, half_way(bench), protect)
+    outcome = bench.rollout("ami-2")
+    [left] = new_instances(bench.fleet)
+    assert outcome.failed
+    assert outcome.entry.result == "failed"
+    assert f"{left.instance_id} (version 3) in service instead of launch template version 2" in outcome.entry.reason
+    assert f"ansible-playbook playbooks/replace.yml -e instance={left.instance_id}" in outcome.entry.reason
+    assert [each.target for each in bench.fleet.refreshes_done] == ["2", "3"]
+    assert bench.parameter("rollout/lock") == ""
+
+
+def test_rollback_by_auto_scaling_that_left_a_new_instance_is_followed_by_a_refresh_back(bench):
+    def protect():
+        [new] = new_instances(bench.fleet)
+        new.protected = True
+        bench.fleet.ringing.add("checkop-5xx")
+
+    def release():
+        for vm in bench.fleet.vms:
+            vm.protected = False
+
+    once(bench, half_way(bench), protect)
+    refreshes = bench.fleet.refreshes_done
+    once(bench, lambda _now: bool(refreshes) and refreshes[0].status == "RollbackSuccessful", release)
+    outcome = bench.rollout("ami-2")
+    assert outcome.entry.result == "rolled_back", bench.said
+    assert [each.status for each in refreshes] == ["Successful", "RollbackSuccessful"]
+    assert bench.fleet.running_images() == ["ami-1", "ami-1"]
+
+
+def test_rollout_that_leaves_an_old_instance_does_not_succeed(bench):
+    def protect(name):
+        if name == "start_refresh":
+            bench.fleet.vms[0].protected = True
+
+    # Of the same application, so that answers do not tell them apart.
+    bench.fleet.images["ami-2"] = replace(bench.fleet.images["ami-1"], image_id="ami-2")
+    bench.fleet.before = protect
+    outcome = bench.rollout("ami-2")
+    assert outcome.entry.result == "rolled_back", bench.said
+    assert f"not all is replaced: {bench.fleet.vms[0].instance_id} (version 2)" in outcome.entry.reason
+    assert bench.fleet.running_images() == ["ami-1", "ami-1"]
+
+
+def test_rollback_that_leaves_an_instance_is_failed_and_does_not_turn_round(bench):
+    bench.rollout("ami-2")
+    kept = new_instances(bench.fleet)[0]
+    kept.protected = True
+    outcome = bench.rollback()
+    assert outcome.entry.result == "failed", bench.said
+    assert f"{kept.instance_id} (version 3)" in outcome.entry.reason
+    assert bench.fleet.running_images().count("ami-1") == 1
+    assert [each.target for each in bench.fleet.refreshes_done] == ["2", "3"]
+
+
+# --- a cold start ---
+
+
+@pytest.mark.parametrize("quiet_after", [30, 100])
+def test_alarm_that_rings_for_the_empty_group_does_not_keep_the_first_release_back(make_bench, quiet_after):
+    """Before, during the soak and after it: it counts once it has been quiet."""
+    bench = make_bench()
+    bench.fleet.ringing.add("checkop-5xx")
+    once(bench, lambda now: now > quiet_after, bench.fleet.ringing.clear)
+    outcome = bench.rollout("ami-1")
+    assert outcome.entry.result == "succeeded", bench.said
+    assert any("checkop-5xx rings, and counts only once it was quiet" in line for line in bench.said)
+    assert bench.clock.time > quiet_after
+
+
+def test_alarm_that_goes_off_after_full_strength_takes_the_first_release_back(make_bench):
+    bench = make_bench()
+    once(bench, lambda now: now > 45, lambda: bench.fleet.ringing.add("checkop-5xx"))
+    outcome = bench.rollout("ami-1")
+    assert outcome.entry.result == "failed"
+    assert "alarm checkop-5xx is in ALARM" in outcome.entry.reason
+
+
+def test_alarm_that_was_quiet_counts_again(make_bench):
+    bench = make_bench()
+    bench.fleet.ringing.add("checkop-5xx")
+    once(bench, lambda now: now > 45, bench.fleet.ringing.clear)
+    once(bench, lambda now: now > 50, lambda: bench.fleet.ringing.add("checkop-5xx"))
+    outcome = bench.rollout("ami-1")
+    assert outcome.entry.result == "failed"
+    assert bench.clock.time < 100
+
+
+def test_alarm_that_never_gets_quiet_takes_the_first_release_back(make_bench):
+    bench = make_bench()
+    bench.fleet.ringing.add("checkop-5xx")
+    outcome = bench.rollout("ami-1")
+    assert outcome.entry.result == "failed"
+    assert "alarm checkop-5xx is in ALARM" in outcome.entry.reason
+    assert bench.clock.time < bench.settings.step_timeout_seconds + 100
+
+
+# --- the lock on the way ---
+
+
+def test_operator_whose_machine_slept_stops_where_another_took_over(bench):
+    ben = bench.tools("ben")
+
+    def sleep():
+        bench.clock.time += 100
+        assert ben.lock.take_over(ben.lock.read(), bench.clock.now())
+        ben.ledger.put(replace(ben.ledger.get("0002"), returning="ben said so"))
+        bench.fleet.calls.clear()
+
+    once(bench, half_way(bench), sleep)
+    with pytest.raises(CheckopError, match=r"has lost the lock\. Under way now: .*by ben@host-ben"):
+        bench.rollout("ami-2", user="ana")
+    assert bench.ledger.get("0002").returning == "ben said so"
+    assert ben.lock.read().of(ben.lock.session)
+    assert bench.fleet.calls == []
+
+
+def test_operator_who_lost_the_lock_at_the_last_look_does_not_write_how_it_ended(bench):
+    ben = bench.tools("ben")
+
+    def take_over(name):
+        if name == "observe" and "last check" in bench.said[-2]:
+            assert ben.lock.take_over(ben.lock.read(), bench.clock.now())
+
+    bench.fleet.before = take_over
+    with pytest.raises(CheckopError, match="has lost the lock"):
+        bench.rollout("ami-2", user="ana")
+    assert bench.ledger.get("0002").open
+    assert bench.parameter("image/in_service") == "ami-1"
+    assert ben.lock.read().of(ben.lock.session)
+
+
+def test_replacement_of_an_operator_whose_machine_slept_stops_where_another_took_over(bench):
+    ana, ben = bench.tools("ana"), bench.tools("ben")
+    ana.lock.take("-", "replace", "i-0001", bench.clock.now(), size=2)
+    bench.clock.time += 100
+    assert ben.lock.take_over(ben.lock.read(), bench.clock.now())
+    with pytest.raises(CheckopError, match="the replace of i-0001, by ben@host-ben"):
+        replacing._carry_out(ana, bench.settings, replacing.Task("i-0001", 2))
+    assert ben.lock.read().of(ben.lock.session)
+
+
+def test_operator_who_sees_nothing_for_a_while_still_counts_as_alive(bench):
+    ages = []
+
+    def blind(name):
+        if name == "observe" and started + 40 < bench.clock.time < started + 120:
+            raise EndpointConnectionError(endpoint_url="http://127.0.0.1")
+
+    def watch(_now):
+        holder = bench.tools("ben").lock.read()
+        if holder is not None:
+            ages.append((bench.clock.now() - datetime.fromisoformat(holder.heartbeat)).total_seconds())
+
+    started = bench.clock.time
+    bench.fleet.before = blind
+    bench.clock.passing.append(watch)
+    assert bench.rollout("ami-2", poll_seconds=5).entry.result == "succeeded"
+    assert max(ages) <= 30

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from checkop.errors import CheckopError
-from checkop.rollout.lock import STALE_SECONDS, Lock, Session, process_start, this_session
+from checkop.rollout.lock import HEARTBEAT_SECONDS, STALE_SECONDS, Lock, Session, process_start, this_session
 
 
 @pytest.fixture
@@ -67,3 +67,36 @@ def test_rubbish_names_the_parameter_and_the_mend(bench, take):
     bench.ssm.values["/checkop/test/rollout/lock"] = "locked"
     with pytest.raises(CheckopError, match="aws ssm delete-parameter --name /checkop/test/rollout/lock"):
         take("ana").read()
+
+
+def test_who_has_lost_it_leaves_it_to_the_other(bench, take):
+    now = bench.clock.now()
+    ana, ben = take("ana"), take("ben")
+    ana.take("0002", "rollout", "ami-2", now)
+    late = now + timedelta(seconds=STALE_SECONDS + 1)
+    assert ben.take_over(ben.read(), late)
+    with pytest.raises(CheckopError, match=r"Under way now: release 0002, .* by ben@host-ben .* to attach"):
+        ana.beat(late)
+    ana.give_back()
+    assert ben.read().of(ben.session)
+
+
+def test_lock_that_is_gone_is_taken_again_by_who_was_just_heard_of(bench, take):
+    now = bench.clock.now()
+    ana = take("ana")
+    ana.take("0002", "rollout", "ami-2", now)
+    bench.ssm.values.pop("/checkop/test/rollout/lock")
+    ana.beat(now + timedelta(seconds=HEARTBEAT_SECONDS))
+    assert ana.read().of(ana.session)
+
+
+def test_lock_that_is_gone_is_another_s_end_for_who_slept(bench, take):
+    now = bench.clock.now()
+    ana, ben = take("ana"), take("ben")
+    ana.take("0002", "rollout", "ami-2", now)
+    late = now + timedelta(seconds=STALE_SECONDS + 1)
+    assert ben.take_over(ben.read(), late)
+    ben.give_back()
+    with pytest.raises(CheckopError, match="another one took over and has ended"):
+        ana.beat(late)
+    assert ana.read() is None
