@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
+from checkop.aws import Clients
 from checkop.bake.template import search_path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -232,6 +233,17 @@ def fresh_cloud(cloud: Cloud) -> Cloud:
     """The local AWS, empty at the start of a test module."""
     cloud.reset()
     return cloud
+
+
+@pytest.fixture
+def clients(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clients]:
+    """The project's own clients of the local AWS: empty at the start of a test, without faults at its end."""
+    cloud.reset()
+    for name, value in cloud.environment.items():
+        if name.startswith(("AWS_", "LAB_")):
+            monkeypatch.setenv(name, value)
+    yield Clients(REGION)
+    cloud.clear_faults()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -88,19 +87,14 @@ class World:
 
 
 @pytest.fixture
-def world(cloud: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
-    cloud.reset()
-    for name, value in cloud.environment.items():
-        if name.startswith(("AWS_", "LAB_")):
-            monkeypatch.setenv(name, value)
+def world(clients: Clients, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     monkeypatch.chdir(ROOT)
     values = inventory.load(Path("inventory/rehearsal")) | {"image_gate_timeout_seconds": 20}
-    made = World(Clients("us-east-1"), values)
+    made = World(clients, values)
     play_packer(made, monkeypatch, tmp_path)
     monkeypatch.setattr(clones, "_reach", lambda *_: None)
     monkeypatch.setattr(gates, "ask_all", lambda *_: [Passed("all", "played", 0.0)])
-    yield made
-    cloud.clear_faults()
+    return made
 
 
 def play_packer(world: World, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any
 
 import pytest
 from botocore.stub import ANY, Stubber
@@ -26,13 +25,9 @@ class Quiet(Clone):
 
 
 @pytest.fixture
-def gates(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> Gates:
-    cloud.reset()
-    for name, value in cloud.environment.items():
-        if name.startswith("AWS_"):
-            monkeypatch.setenv(name, value)
+def gates(clients: Clients) -> Gates:
     clones = [Quiet(f"i-{number}", zone, "", ()) for number, zone in enumerate(("us-east-1a", "us-east-1d"))]
-    return Gates(Clients("us-east-1"), VALUES, clones, "1.0.0", "run-1")
+    return Gates(clients, VALUES, clones, "1.0.0", "run-1")
 
 
 def measure(gates: Gates, *instances: str, metric: str = METRIC) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -68,14 +68,9 @@ class Account:
 
 
 @pytest.fixture
-def account(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    cloud.reset()
-    for name, value in cloud.environment.items():
-        if name.startswith(("AWS_", "LAB_")):
-            monkeypatch.setenv(name, value)
+def account(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> Account:
     monkeypatch.chdir(Path(__file__).parents[2])
-    yield Account(Clients("us-east-1"))
-    cloud.clear_faults()
+    return Account(clients)
 
 
 @pytest.fixture

@@ -18,15 +18,6 @@ TAGS = {"checkop:environment": "t", "checkop:managed-by": "checkop-environment"}
 NETWORK = Network("t", "10.9.0.0/16", [Subnet("public-1a", "public", "us-east-1a", "10.9.1.0/24")], ["s3"])
 
 
-@pytest.fixture
-def clients(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> Clients:
-    cloud.reset()
-    for name, value in cloud.environment.items():
-        if name.startswith("AWS_"):
-            monkeypatch.setenv(name, value)
-    return Clients("us-east-1")
-
-
 @pytest.mark.parametrize(
     ("operation", "code"),
     [
