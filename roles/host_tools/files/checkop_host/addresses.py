@@ -4,8 +4,8 @@ import logging
 import random
 import time
 
-from .aws import calling, error_code
-from .errors import HostError
+from .aws import calling
+from .errors import AwsError, HostError
 
 _LOG = logging.getLogger(__name__)
 _TAKEN = ("Resource.AlreadyAssociated", "InvalidAddress.NotFound", "InvalidAllocationID.NotFound")
@@ -70,19 +70,19 @@ def release(settings, clients, instance_id):
 
 def _associate(ec2, address, instance_id):
     """Return whether the address is now this instance's; False if another took it first."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
     try:
-        ec2.associate_address(
-            AllocationId=address["AllocationId"], InstanceId=instance_id, AllowReassociation=False
+        calling(
+            "associate %s with %s" % (address["PublicIp"], instance_id),
+            ec2.associate_address,
+            AllocationId=address["AllocationId"],
+            InstanceId=instance_id,
+            AllowReassociation=False,
         )
-    except ClientError as error:
-        if error_code(error) in _TAKEN:
-            _LOG.info("address %s went to another instance first", address["PublicIp"])
-            return False
-        raise HostError("cannot associate %s with %s: %s" % (address["PublicIp"], instance_id, error))
-    except BotoCoreError as error:
-        raise HostError("cannot associate %s with %s: %s" % (address["PublicIp"], instance_id, error))
+    except AwsError as error:
+        if error.code not in _TAKEN:
+            raise
+        _LOG.info("address %s went to another instance first", address["PublicIp"])
+        return False
     _LOG.info("claimed address %s for %s", address["PublicIp"], instance_id)
     return True
 

@@ -2,7 +2,7 @@
 
 import os
 
-from .errors import HostError
+from .errors import AwsError
 from .imds import Metadata
 
 
@@ -48,16 +48,13 @@ def calling(what, function, *args, **kwargs):
     """Return what an AWS call returns.
 
     Raises:
-        HostError: AWS refuses or does not answer; says what was wanted.
+        AwsError: AWS refuses or does not answer; says what was wanted.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         return function(*args, **kwargs)
     except (BotoCoreError, ClientError) as error:
-        raise HostError("cannot %s: %s" % (what, error))
-
-
-def error_code(error):
-    """Return the AWS error code of a ClientError, or "" of anything else."""
-    return getattr(error, "response", {}).get("Error", {}).get("Code", "")
+        # A time-out has an attribute of this name too, which is None.
+        answer = getattr(error, "response", None) or {}
+        raise AwsError("cannot %s: %s" % (what, error), answer.get("Error", {}).get("Code", ""))

@@ -7,6 +7,14 @@ class HostError(Exception):
     status = 1
 
 
+class AwsError(HostError):
+    """AWS refuses or does not answer. `code` is the error code of its answer, or "" where there was none."""
+
+    def __init__(self, text, code):
+        super(AwsError, self).__init__(text)
+        self.code = code
+
+
 class UsageError(HostError):
     """The command was given something it cannot take: exit status 2."""
 

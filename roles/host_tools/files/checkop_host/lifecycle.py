@@ -5,8 +5,8 @@ import logging
 import os
 import time
 
-from .aws import calling, error_code
-from .errors import HostError
+from .aws import calling
+from .errors import AwsError, HostError
 
 _LOG = logging.getLogger(__name__)
 _STATE_PATH = "autoscaling/target-lifecycle-state"
@@ -228,17 +228,13 @@ class Hooks(object):
 
     def _tell(self, what, action, group, hook, result=None):
         """Tell Auto Scaling; return False if no action is open: not yet, or no more."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         arguments = {"AutoScalingGroupName": group, "LifecycleHookName": hook, "InstanceId": self._instance_id}
         if result:
             arguments["LifecycleActionResult"] = result
         try:
-            getattr(self._autoscaling, action)(**arguments)
-        except ClientError as error:
-            if error_code(error) == "ValidationError" and "No active Lifecycle Action" in str(error):
+            calling(what, getattr(self._autoscaling, action), **arguments)
+        except AwsError as error:
+            if error.code == "ValidationError" and "No active Lifecycle Action" in str(error):
                 return False
-            raise HostError("cannot %s: %s" % (what, error))
-        except BotoCoreError as error:
-            raise HostError("cannot %s: %s" % (what, error))
+            raise
         return True
