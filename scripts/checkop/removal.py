@@ -16,14 +16,6 @@ HELD = frozenset({"DependencyViolation", "IncorrectState", "InvalidSnapshot.InUs
 RELEASE_SECONDS = 300.0
 
 
-def not_found(error: ClientError) -> bool:
-    """Whether EC2 knows no such thing: it has ended, or it is so new that not every part of EC2 has heard of it.
-
-    Follows "Eventual consistency in the Amazon EC2 API".
-    """
-    return "NotFound" in error.response["Error"]["Code"]
-
-
 def delete(what: str, call: Callable[[], object], *, timeout_seconds: float = RELEASE_SECONDS) -> bool:
     """Delete something, as soon as AWS lets go of it.
 
@@ -53,12 +45,12 @@ def delete(what: str, call: Callable[[], object], *, timeout_seconds: float = RE
         try:
             call()
         except ClientError as error:
-            if not_found(error):
-                removed = False
-            elif error.response["Error"]["Code"] in HELD:
-                return False, error.response["Error"]["Message"].rstrip(".")
-            else:
+            code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+            if code in HELD:
+                return False, message.rstrip(".")
+            if "NotFound" not in code:
                 raise
+            removed = False
         return True, ""
 
     wait_until(f"AWS to let go of {what}", look, timeout_seconds=timeout_seconds)

@@ -8,13 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from checkop.bake.leftovers import RUN_TAG, key_pair_name
 from checkop.errors import CheckopError
 from checkop.provision import lookup
-from checkop.reconcile import tag_list
-from checkop.removal import not_found
+from checkop.reconcile import NOT_YET, retry, tag_list
 from checkop.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -27,8 +24,6 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 CONNECT_SECONDS = 5
-# Until every part of EC2 knows a new instance.
-VISIBLE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -161,7 +156,8 @@ def launch(
             started.append(answer["Instances"][0]["InstanceId"])
     except BaseException:
         # Nobody finds an instance by its tags yet that is a second old.
-        _terminate(ec2, started)
+        if started:
+            retry(lambda: ec2.terminate_instances(InstanceIds=started), NOT_YET)
         raise
     addresses = _addresses(ec2, started, timeout_seconds)
     user = values["image_ssh_username"]
@@ -171,20 +167,6 @@ def launch(
     ]
     each(clones, lambda clone: _reach(clone, timeout_seconds))
     return clones
-
-
-def _terminate(ec2: EC2Client, instance_ids: Sequence[str]) -> None:
-    def look() -> tuple[bool, str]:
-        try:
-            ec2.terminate_instances(InstanceIds=instance_ids)
-        except ClientError as error:
-            if not not_found(error):
-                raise
-            return False, "not visible yet"
-        return True, ""
-
-    if instance_ids:
-        wait_until(f"EC2 to know {', '.join(instance_ids)}", look, timeout_seconds=VISIBLE_SECONDS)
 
 
 def _addresses(ec2: EC2Client, instance_ids: list[str], timeout_seconds: float) -> dict[str, str]:

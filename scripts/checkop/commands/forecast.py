@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from checkop import inventory
 from checkop.aws import Clients, guard
+from checkop.progress import tell
 from checkop.rollout import operations
 from checkop.rollout.kit import tools
 from checkop.rollout.settings import from_options
@@ -44,5 +45,5 @@ def run(args: argparse.Namespace) -> int:
     else:
         sys.stdout.write("\n".join(found.table()) + "\n")
         for reason in refused:
-            sys.stderr.write(f"would be refused: {reason}\n")
+            tell(f"would be refused: {reason}")
     return 1 if refused else 0

@@ -44,15 +44,12 @@ class Pruned:
 def run(args: argparse.Namespace) -> int:
     """Plan, tell and, with --apply, prune."""
     values = inventory.load(args.inventory)
-    regions = region_clients(values, Clients)
-    guard(regions[values["aws_region"]], values["aws_account_id"], values["aws_endpoint_url"])
+    home, *abroad = region_clients(values, Clients).values()
+    guard(home, values["aws_account_id"], values["aws_endpoint_url"])
     now = datetime.now(timezone.utc)
-    pruned: list[Pruned] = []
-    originals: set[str] = set()
-    for region, clients in regions.items():
-        pruned.append(_prune(clients, values, originals, now, apply=args.apply))
-        if region == values["aws_region"]:
-            originals = {action.ami.name for action in pruned[0].actions if action.verb != "remove"}
+    first = _prune(home, values, set(), now, keep=values["image_keep"], apply=args.apply)
+    originals = {action.ami.name for action in first.actions if action.verb != "remove"}
+    pruned = [first, *(_prune(clients, values, originals, now, keep=0, apply=args.apply) for clients in abroad)]
     if args.json:
         sys.stdout.write(json.dumps(_as_data(pruned, applied=args.apply), indent=2) + "\n")
     else:
@@ -60,15 +57,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _prune(clients: Clients, values: Mapping[str, Any], originals: set[str], now: datetime, *, apply: bool) -> Pruned:
+def _prune(
+    clients: Clients, values: Mapping[str, Any], originals: set[str], now: datetime, *, keep: int, apply: bool
+) -> Pruned:
     """Plan for one region and carry it out; copies stay as long as an image of `originals` has their name."""
     amis = catalog.read(clients.ec2, values["checkop_environment"])
     reasons = reach.Reach(clients, values).collect()
     for ami in amis:
         if ami.name in originals:
             reasons.setdefault(ami.image_id, []).append(f"copy of an image that is still in {values['aws_region']}")
-    home = clients.region == values["aws_region"]
-    actions = plan(amis, reasons, keep=values["image_keep"] if home else 0, now=now)
+    actions = plan(amis, reasons, keep=keep, now=now)
     if not apply:
         return Pruned(clients.region, actions, [])
     pruner = Pruner(clients.ec2, timedelta(days=values["image_prune_wait_days"]), now)

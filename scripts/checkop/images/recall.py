@@ -145,5 +145,5 @@ def _replace_verified(clients: Clients, values: Mapping[str, Any], image_id: str
 
 
 def region_clients(values: Mapping[str, Any], make: Callable[[str], Clients]) -> dict[str, Clients]:
-    """Return clients of the environment's region and of every region that images are copied to."""
+    """Return clients of the environment's region, which is the first, and of every region that images are copied to."""
     return {region: make(region) for region in [values["aws_region"], *values["image_copy_regions"]]}

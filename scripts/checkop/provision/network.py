@@ -11,7 +11,7 @@ from checkop.reconcile import missing_tags, tag_list, tag_map
 from checkop.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import RouteTableTypeDef, RouteTypeDef, SubnetTypeDef
@@ -133,14 +133,8 @@ class NetworkReconciler:
     def _make_vpc(self, name: str, cidr: str) -> str:
         made = self.ec2.create_vpc(CidrBlock=cidr, TagSpecifications=self.specification("vpc", name))
         identifier = made["Vpc"]["VpcId"]
-
-        def look() -> tuple[bool, str]:
-            # Not by VpcIds, which is an error as long as EC2 does not know it everywhere; so its own waiter ends.
-            found = self.ec2.describe_vpcs(Filters=[{"Name": "vpc-id", "Values": [identifier]}])["Vpcs"]
-            state = found[0]["State"] if found else "not visible yet"
-            return state == "available", state
-
-        wait_until(f"VPC {identifier}", look, timeout_seconds=AVAILABLE_SECONDS)
+        filters: list[Any] = [{"Name": "vpc-id", "Values": [identifier]}]
+        _await_available(f"VPC {identifier}", lambda: self.ec2.describe_vpcs(Filters=filters)["Vpcs"])
         return identifier
 
     def _vpc_attribute(self, identifier: str, attribute: Literal["enableDnsSupport", "enableDnsHostnames"]) -> bool:
@@ -220,13 +214,8 @@ class NetworkReconciler:
             TagSpecifications=self.specification("subnet", name, checkop__tier=wanted.tier),
         )
         identifier = made["Subnet"]["SubnetId"]
-
-        def look() -> tuple[bool, str]:
-            found = self.ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": [identifier]}])["Subnets"]
-            state = found[0]["State"] if found else "not visible yet"
-            return state == "available", state
-
-        wait_until(f"subnet {identifier}", look, timeout_seconds=AVAILABLE_SECONDS)
+        filters: list[Any] = [{"Name": "subnet-id", "Values": [identifier]}]
+        _await_available(f"subnet {identifier}", lambda: self.ec2.describe_subnets(Filters=filters)["Subnets"])
         return identifier
 
     def remove_other_subnets(self, vpc: str) -> None:
@@ -375,6 +364,20 @@ class NetworkReconciler:
                     VpcEndpointIds=[identifier]
                 ),
             )
+
+
+def _await_available(what: str, describe: Callable[[], Sequence[Any]]) -> None:
+    """Wait for something new, described by a filter.
+
+    EC2's own waiters describe by id, which is an error, and their end, as long as EC2 does not know it everywhere.
+    """
+
+    def look() -> tuple[bool, str]:
+        found = describe()
+        state = found[0]["State"] if found else "not visible yet"
+        return state == "available", state
+
+    wait_until(what, look, timeout_seconds=AVAILABLE_SECONDS)
 
 
 def _target(route: RouteTypeDef) -> str:

@@ -148,15 +148,15 @@ def _home(  # noqa: PLR0917 - as `decide`
     """Blue has the image: it takes the traffic again, and green goes."""
     version = entry.template_version
     strangers = observation.group.strangers(version)
-    left = f"not all of blue is replaced: {foreign(strangers, version)}"
     lasting = mixed(observation, version, memory, settings, now)
+    left = f"not all of blue is replaced: {foreign(strangers, version)}" if lasting else ""
     if green.share:
-        if lasting:
+        if left:
             return Decision(Act.RETURN, left)
         if strangers or not observation.full():
             return bounded(memory, settings, now, f"blue comes to full strength: {describe(observation, version)}")
         return Decision(Act.WEIGH, "blue takes the traffic again", percent=0)
-    found = trouble(observation, entry, memory, settings, now) or (left if lasting else "")
+    found = trouble(observation, entry, memory, settings, now) or left
     if found and green.group is not None and green.group.desired:
         return Decision(Act.RETURN, found)
     if ALL + 1 not in memory.checked:

@@ -89,15 +89,13 @@ def tools(clients: Clients, settings: Settings, say: Callable[[str], None], cloc
     nodes: dict[str, str] = {}
 
     def ask() -> list[checks.ZoneResult]:
+        nonlocal nodes
         # Anew at each round: the balancer's addresses change as it scales, and an old one only times out.
         try:
-            found = balancer_nodes(clients, settings.balancer, settings.resolve, known=nodes)
+            nodes = balancer_nodes(clients, settings.balancer, settings.resolve, known=nodes)
         except (CheckopError, BotoCoreError, ClientError):
             if not nodes:
                 raise
-        else:
-            nodes.clear()
-            nodes.update(found)
         return checks.ask(
             settings.check_host, nodes, settings.check_paths, settings.check_requests, ca_file=settings.ca_file
         )

@@ -122,24 +122,30 @@ def test_a_maintenance_policy_launches_before_an_impaired_instance_goes(world):
     assert len(world.members("InService")) == 2
 
 
-def test_an_ending_instance_drains_then_waits_for_its_hook_then_ends(world):
-    fleet = world.fleet()
+def ending_with_a_hook(world, heartbeat_seconds):
+    """End an instance that has requests under way and a hook to complete; return its id."""
     world.autoscaling.put_lifecycle_hook(
         **GROUP,
         LifecycleHookName="drain",
         LifecycleTransition="autoscaling:EC2_INSTANCE_TERMINATING",
-        HeartbeatTimeout=100,
+        HeartbeatTimeout=heartbeat_seconds,
         DefaultResult="CONTINUE",
     )
     instance_id = world.members()[0]["InstanceId"]
     world.hooks.in_flight[instance_id] = 3
+    world.autoscaling.terminate_instance_in_auto_scaling_group(
+        InstanceId=instance_id, ShouldDecrementDesiredCapacity=False
+    )
+    return instance_id
+
+
+def test_an_ending_instance_drains_then_waits_for_its_hook_then_ends(world):
+    fleet = world.fleet()
+    instance_id = ending_with_a_hook(world, 100)
 
     def state():
         return next((m["LifecycleState"] for m in world.members() if m["InstanceId"] == instance_id), "gone")
 
-    world.autoscaling.terminate_instance_in_auto_scaling_group(
-        InstanceId=instance_id, ShouldDecrementDesiredCapacity=False
-    )
     world.tick(1)
     assert state() == "Terminating"
     assert world.health(fleet.balancer.target_group)[instance_id] == "draining"
@@ -177,18 +183,7 @@ def test_the_host_s_own_program_completes_the_action_once_the_balancer_has_drain
     from checkop_host import lifecycle  # noqa: PLC0415 - found only now
 
     world.fleet()
-    world.autoscaling.put_lifecycle_hook(
-        **GROUP,
-        LifecycleHookName="drain",
-        LifecycleTransition="autoscaling:EC2_INSTANCE_TERMINATING",
-        HeartbeatTimeout=900,
-        DefaultResult="CONTINUE",
-    )
-    instance_id = world.members()[0]["InstanceId"]
-    world.hooks.in_flight[instance_id] = 3
-    world.autoscaling.terminate_instance_in_auto_scaling_group(
-        InstanceId=instance_id, ShouldDecrementDesiredCapacity=False
-    )
+    instance_id = ending_with_a_hook(world, 900)
     began = world.time
     assert lifecycle.Hooks(world, instance_id).complete(clock=lambda: world.time, sleep=world.tick) == ["drain"]
     # The deregistration delay of 20 s, in steps of 5.

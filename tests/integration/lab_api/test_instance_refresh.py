@@ -108,12 +108,18 @@ def test_asked_to_roll_back_it_does_and_then_cannot_again(world):
         world.autoscaling.rollback_instance_refresh(**GROUP)
 
 
-def test_cancelling_keeps_a_mixed_group_at_full_strength(world):
+def cancelled_halfway(world):
+    """Refresh a fleet up to its checkpoint, and cancel; return the fleet."""
     fleet = world.fleet()
     world.start_refresh(fleet.template, **CHECKPOINTS)
     world.until(lambda: world.refresh()["PercentageComplete"] == 50)
     world.autoscaling.cancel_instance_refresh(**GROUP)
     world.until(ended(world))
+    return fleet
+
+
+def test_cancelling_keeps_a_mixed_group_at_full_strength(world):
+    cancelled_halfway(world)
     assert world.refresh()["Status"] == "Cancelled"
     assert versions(world) == ["1", "2"]
     assert world.group()["LaunchTemplate"]["Version"] == "1"
@@ -122,11 +128,7 @@ def test_cancelling_keeps_a_mixed_group_at_full_strength(world):
 
 
 def test_back_to_what_the_group_names_needs_a_refresh_that_skips_nothing(world):
-    fleet = world.fleet()
-    world.start_refresh(fleet.template, **CHECKPOINTS)
-    world.until(lambda: world.refresh()["PercentageComplete"] == 50)
-    world.autoscaling.cancel_instance_refresh(**GROUP)
-    world.until(ended(world))
+    fleet = cancelled_halfway(world)
     world.start_refresh(fleet.template, "1", SkipMatching=True)
     world.tick(1)
     assert (world.refresh()["Status"], world.refresh()["PercentageComplete"]) == ("Successful", 100)

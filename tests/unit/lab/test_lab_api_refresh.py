@@ -30,6 +30,13 @@ class Fleet:
         self.refresh = Refresh("r-1", Preferences(**values), "v2", "v1", self.now, patience=100)
         return self.refresh
 
+    def halfway(self, **preferences):
+        """Start a refresh and go on until its checkpoint at half; return it."""
+        refresh = self.start(checkpoints=(50, 100), **preferences)
+        while refresh.percent < 50:
+            self.step()
+        return refresh
+
     def active(self):
         return [m for m in self.members if not m.leaving]
 
@@ -179,9 +186,7 @@ def test_skipping_everything_is_done_at_once():
 
 def test_skipping_without_a_change_of_the_group_replaces_nothing_whatever_runs():
     fleet = Fleet()
-    refresh = fleet.start(checkpoints=(50, 100), checkpoint_delay=60)
-    while refresh.percent < 50:
-        fleet.step()
+    refresh = fleet.halfway(checkpoint_delay=60)
     refresh.cancel()
     assert fleet.run() == "Cancelled"
     for skip, left in ((True, ["v1", "v2"]), (False, ["v1", "v1"])):
@@ -204,9 +209,7 @@ def test_without_skip_matching_everything_is_replaced():
 
 def test_an_alarm_fails_it_and_rolls_back():
     fleet = Fleet()
-    refresh = fleet.start(auto_rollback=True, alarms=("5xx",), checkpoints=(50, 100), checkpoint_delay=60)
-    while refresh.percent < 50:
-        fleet.step()
+    refresh = fleet.halfway(auto_rollback=True, alarms=("5xx",), checkpoint_delay=60)
     fleet.alarms = frozenset({"5xx", "other"})
     fleet.step()
     assert refresh.status == "RollbackInProgress"
@@ -262,9 +265,7 @@ def test_a_launch_that_is_refused_fails_it():
 
 def test_a_rollback_that_cannot_launch_ends_as_failed():
     fleet = Fleet()
-    refresh = fleet.start(checkpoints=(50, 100), checkpoint_delay=60)
-    while refresh.percent < 50:
-        fleet.step()
+    refresh = fleet.halfway(checkpoint_delay=60)
     fleet.bad = {"v1"}
     refresh.start_rollback(fleet.now, "asked", fleet.view)
     assert fleet.run() == "RollbackFailed"
@@ -272,9 +273,7 @@ def test_a_rollback_that_cannot_launch_ends_as_failed():
 
 def test_cancelling_leaves_what_is_replaced_and_waits_for_what_is_under_way():
     fleet = Fleet()
-    refresh = fleet.start(checkpoints=(50, 100), checkpoint_delay=60)
-    while refresh.percent < 50:
-        fleet.step()
+    refresh = fleet.halfway(checkpoint_delay=60)
     refresh.cancel()
     assert refresh.status == "Cancelling"
     assert fleet.run() == "Cancelled"
@@ -306,9 +305,7 @@ def test_ignores_protected_instances_when_told_to():
 
 def test_a_new_instance_that_dies_is_replaced_and_the_refresh_completes():
     fleet = Fleet()
-    refresh = fleet.start(checkpoints=(50, 100), checkpoint_delay=10)
-    while refresh.percent < 50:
-        fleet.step()
+    fleet.halfway(checkpoint_delay=10)
     fleet.members = [m for m in fleet.members if m.configuration == "v1"]
     assert fleet.run() == "Successful"
     assert [m.configuration for m in fleet.active()] == ["v2", "v2"]
@@ -316,9 +313,7 @@ def test_a_new_instance_that_dies_is_replaced_and_the_refresh_completes():
 
 def test_a_group_that_grows_during_the_refresh_ends_all_new():
     fleet = Fleet()
-    refresh = fleet.start(checkpoints=(50, 100), checkpoint_delay=10)
-    while refresh.percent < 50:
-        fleet.step()
+    fleet.halfway(checkpoint_delay=10)
     fleet.desired = 4
     assert fleet.run() == "Successful"
     assert [m.configuration for m in fleet.active()] == ["v2"] * 4

@@ -69,12 +69,19 @@ def test_rubbish_names_the_parameter_and_the_mend(bench, take):
         take("ana").read()
 
 
-def test_who_has_lost_it_leaves_it_to_the_other(bench, take):
+@pytest.fixture
+def lost(bench, take):
+    """Ana's lock, that of Ben, who took over while Ana slept, and when that was."""
     now = bench.clock.now()
     ana, ben = take("ana"), take("ben")
     ana.take("0002", "rollout", "ami-2", now)
     late = now + timedelta(seconds=STALE_SECONDS + 1)
     assert ben.take_over(ben.read(), late)
+    return ana, ben, late
+
+
+def test_who_has_lost_it_leaves_it_to_the_other(lost):
+    ana, ben, late = lost
     with pytest.raises(CheckopError, match=r"Under way now: release 0002, .* by ben@host-ben .* to attach"):
         ana.beat(late)
     ana.give_back()
@@ -90,12 +97,8 @@ def test_lock_that_is_gone_is_taken_again_by_who_was_just_heard_of(bench, take):
     assert ana.read().of(ana.session)
 
 
-def test_lock_that_is_gone_is_another_s_end_for_who_slept(bench, take):
-    now = bench.clock.now()
-    ana, ben = take("ana"), take("ben")
-    ana.take("0002", "rollout", "ami-2", now)
-    late = now + timedelta(seconds=STALE_SECONDS + 1)
-    assert ben.take_over(ben.read(), late)
+def test_lock_that_is_gone_is_another_s_end_for_who_slept(lost):
+    ana, ben, late = lost
     ben.give_back()
     with pytest.raises(CheckopError, match="another one took over and has ended"):
         ana.beat(late)
