@@ -9,6 +9,7 @@ description:
   - Each finding names variable, what was found, what is allowed, and the mend. Changes nothing and sends nothing.
 options:
   variables: {description: Variable name to value, type: dict, required: true}
+  extra_variables: {description: Names given with C(-e), type: list, elements: str, default: []}
 author: [CheckOP operations]
 """
 
@@ -24,13 +25,16 @@ from ansible.module_utils.basic import AnsibleModule
 
 from checkop.aws import require_endpoint
 from checkop.errors import CheckopError
-from checkop.validate import report, validate
+from checkop.validate import check_extra_variables, report, validate
 
 
 def main() -> None:
     """Validate, and fail with all findings at once."""
     module = AnsibleModule(
-        argument_spec={"variables": {"type": "dict", "required": True}},
+        argument_spec={
+            "variables": {"type": "dict", "required": True},
+            "extra_variables": {"type": "list", "elements": "str", "default": []},
+        },
         supports_check_mode=True,
     )
     variables = module.params["variables"]
@@ -39,7 +43,7 @@ def main() -> None:
         require_endpoint(str(variables.get("aws_endpoint_url", "")))
     except CheckopError as error:
         module.fail_json(msg=str(error))
-    findings = validate(variables)
+    findings = check_extra_variables(module.params["extra_variables"]) + validate(variables)
     if findings:
         module.fail_json(msg=report(findings))
     module.exit_json(changed=False)

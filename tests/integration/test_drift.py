@@ -107,7 +107,7 @@ def test_a_finished_environment_equals_the_inventory(made: Cloud, playbook: Play
     assert status == 0
     recap = playbook("drift")
     assert recap.returncode == 0, recap.output
-    assert "AWS equals inventory/rehearsal." in recap.output
+    assert "AWS equals inventory/rehearsal in what was compared" in recap.output
     assert recap.changed == 0
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from checkop.drift.comparison import compare
 from checkop.drift.report import Report, as_data, as_text, exit_status, lines, merge, read
+from checkop.errors import CheckopError
 
 
 def event(system: str, *diff: tuple[str, str, str], **more: Any) -> dict[str, Any]:
@@ -25,8 +30,17 @@ def test_nothing_to_do_is_equal() -> None:
     assert as_text(report, "inventory/production") == [
         "Storage: equal",
         "Database: equal",
-        "AWS equals inventory/production.",
+        "AWS equals inventory/production in what was compared: Storage, Database.",
     ]
+
+
+def test_a_comparison_of_nothing_is_not_equal() -> None:
+    assert not read([]).equal
+
+
+def test_a_tag_that_no_system_carries_is_refused_before_anything_runs() -> None:
+    with pytest.raises(CheckopError, match=r"perimetre.*known are network, perimeter.*Write perimeter"):
+        compare([Path("inventory/rehearsal")], tags=["storage", "perimetre"])
 
 
 def test_each_difference_is_told_with_both_sides() -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from checkop import inventory
-from checkop.validate import report, validate
+from checkop.validate import check_extra_variables, report, validate
 from checkop.validate.catalogue import VARIABLES
 from checkop.validate.finding import Finding
+from checkop.validate.names import PLAYBOOK_VARIABLES
 
 REPOSITORY = Path(__file__).parents[2]
 FILLED_IN = {
@@ -154,6 +156,57 @@ CASES = [
 def test_what_cannot_work_is_refused(data: dict[str, Any], path: str, value: Any, words: list[str]) -> None:
     lines = [str(finding) for finding in validate(put(data, path, value))]
     assert any(all(word in line for word in words) for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("application_user", "root"),
+        ("application_user", "checkop\nExecStartPre=/bin/touch /root/x"),
+        ("application_user", "-x"),
+        ("application_user", "wheel"),
+        ("application_uid", 0),
+        ("application_uid", 999),
+        ("application_command", ["/usr/bin/python2.7\nExecStartPre=/bin/true"]),
+        ("application_version", "1.0.0\n"),
+        ("application_settings", {"LD_PRELOAD": "/tmp/x.so"}),
+        ("application_settings", {"PATH": "/tmp"}),
+        ("application_settings", {"a b": "1"}),
+        ("application_settings", {"1X": "1"}),
+        ("application_settings", {"GREETING": "a\nLD_PRELOAD=/tmp/x.so"}),
+        ("database_ca_file", "/etc/pki/tls/certs/rds.pem\nPATH=/tmp"),
+        ("host_time_servers", ["169.254.169.123\ncmdallow all"]),
+        ("host_locale", "C\nLD_PRELOAD=/tmp/x.so"),
+        ("host_aws_endpoint_url", "http://127.0.0.1\nX=1"),
+        ("storage_mount_path", "/mnt/chop-temp\nX=1"),
+        ("monitoring_namespace", "CheckOP\nX"),
+        ("ssm_prefix", "/checkop/production\n"),
+    ],
+)
+def test_nothing_becomes_a_line_or_a_privilege_of_its_own(data: dict[str, Any], variable: str, value: Any) -> None:
+    findings = validate({**data, variable: value})
+    assert any(finding.variable.startswith(variable) for finding in findings), findings
+
+
+def test_settings_of_the_application_are_posix_names_with_plain_values(data: dict[str, Any]) -> None:
+    assert validate({**data, "application_settings": {"GREETING": "hola, señora", "_x1": 5, "DEBUG": True}}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("imge", "image"), ("balancer_idle_timeout_secnds", "balancer_idle_timeout_seconds"), ("strategie", "strategy")],
+)
+def test_a_variable_of_the_command_line_that_nothing_reads_is_refused(name: str, near: str) -> None:
+    (finding,) = check_extra_variables([name, "image", "fleet_max_size", "ansible_user"])
+    assert (finding.variable, near in finding.mend) == (name, True)
+
+
+def test_the_known_variables_of_playbooks_are_those_that_playbooks_read() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "playbooks").glob("*.yml"))
+    assert {name for name in PLAYBOOK_VARIABLES if re.search(rf"\b{name}\b", text)} == PLAYBOOK_VARIABLES
+    read = set(re.findall(r"\{\{ *([a-z_]+)\b", text)) | set(re.findall(r"'-?-?[a-z-]+', ([a-z_]+)\]", text))
+    ours = {name for name in read if not name.startswith("ansible_")}
+    assert ours - set(VARIABLES) - PLAYBOOK_VARIABLES - {"drift_comparison", "playbook_dir", "teardown_done"} == set()
 
 
 def test_images_are_shared_under_a_key_of_ones_own_and_not_copied_besides(data: dict[str, Any]) -> None:

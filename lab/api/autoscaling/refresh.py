@@ -307,6 +307,11 @@ class Refresh:
         # Few instances may reach several checkpoints at once: one pause, at the last of them.
         while self._checkpoint + 1 < len(points) and self._instances_at(self._checkpoint + 1) <= done:
             self._checkpoint += 1
+        if done == self._total:
+            # A checkpoint at 100 percent does not pause, the bake time follows ("Add checkpoints to an instance
+            # refresh").
+            self._checkpoint += 1
+            return False
         self._pause_until = now + self.preferences.checkpoint_delay
         self.reason = f"Waiting at the checkpoint of {points[self._checkpoint]} percent."
         return True

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checkop import inventory
-from checkop.aws import Clients
+from checkop.aws import Clients, guard
 from checkop.bake import manifest
 from checkop.bake.manifest_store import ManifestStore
 from checkop.errors import CheckopError
@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the ledger, or a difference."""
     values = inventory.load(args.inventory)
     clients = Clients(values["aws_region"])
+    guard(clients, values["aws_account_id"], values["aws_endpoint_url"])
     entries = Ledger(clients.ssm, values["ssm_prefix"]).entries()
     if not args.what:
         if args.json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,12 @@ def run(args: argparse.Namespace) -> int:
     if entry is None or not entry.open:
         raise CheckopError(
             "no release is under way that could hear it (checkop releases shows how the last one ended)."
+        )
+    if holder is not None and not holder.alive(session, datetime.now(timezone.utc)):
+        raise CheckopError(
+            f"release {entry.release} has no operator process that could receive it: {holder.user}@{holder.host} was "
+            f"last heard of {holder.heartbeat}. Take the release back with playbooks/rollback.yml, or attach to it by "
+            "running playbooks/rollout.yml again."
         )
     clients.ssm.put_parameter(
         Name=f"{prefix}/rollout/word",

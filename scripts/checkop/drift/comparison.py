@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import yaml
 
 from checkop.drift.report import Report, read
 from checkop.errors import CheckopError
@@ -40,6 +43,16 @@ def repository() -> Path:
     return folder
 
 
+def known_tags(root: Path) -> list[str]:
+    """Return the tags of the systems that `playbooks/site.yml` imports, in its order."""
+    folder = root / "playbooks"
+    tags: list[str] = []
+    for entry in yaml.safe_load((folder / "site.yml").read_text(encoding="utf-8")):
+        plays = yaml.safe_load((folder / entry["ansible.builtin.import_playbook"]).read_text(encoding="utf-8"))
+        tags += [tag for play in plays for tag in play.get("tags", []) if tag != "always"]
+    return tags
+
+
 def compare(
     inventories: Sequence[Path],
     *,
@@ -64,8 +77,21 @@ def compare(
     -------
     Report
         What differs.
+
+    Raises
+    ------
+    CheckopError
+        A tag is none of a system.
     """
     root = repository()
+    known = known_tags(root)
+    unknown = [tag for tag in tags if tag not in known]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        raise CheckopError(
+            f"--tags has {', '.join(unknown)}, which no system carries; known are {', '.join(known)}."
+            + (f" Write {near[0]}." if near else "")
+        )
     with tempfile.TemporaryDirectory(prefix="checkop-drift-") as folder:
         events = Path(folder) / "events"
         events.touch()

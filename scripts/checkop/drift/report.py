@@ -59,7 +59,7 @@ class Report:
     @property
     def equal(self) -> bool:
         """Whether everything was compared and nothing differs."""
-        return not self.differences and not self.error
+        return bool(self.systems) and not self.differences and not self.error
 
 
 def read(events: Iterable[Mapping[str, Any]]) -> Report:
@@ -138,7 +138,7 @@ def as_text(report: Report, inventory: str) -> list[str]:
     if report.error:
         text.append(f"The comparison ended early, in {report.error}")
     elif report.equal:
-        text.append(f"AWS equals {inventory}.")
+        text.append(f"AWS equals {inventory} in what was compared: {', '.join(report.systems)}.")
     else:
         number = len(report.differences)
         text.append(

@@ -87,7 +87,7 @@ def make(
     if step.checks:
         lines.append(Line("checks through the balancer", step.checks))
     if not fast:
-        lines.append(Line("soak under real traffic", _soak(settings, first=first)))
+        lines.append(Line("soak under real traffic", settings.soak_seconds))
     return Forecast(tuple(lines), step.count)
 
 
@@ -104,16 +104,12 @@ def planned_seconds(plan: Plan, settings: Settings, *, fast: bool = False, first
     if settings.strategy == "blue_green" and not first:
         return settings.checkpoint_delay_seconds * (len(settings.weights) - 1) + settings.hold_seconds
     holds = 0 if first else sum(_holds(each) for each in plan.steps)
-    return holds * settings.checkpoint_delay_seconds + _soak(settings, first=first)
+    return holds * settings.checkpoint_delay_seconds + settings.soak_seconds
 
 
 def _holds(step: Step) -> bool:
     """Whether a refresh rests after a step; the rest after the last one is the soak."""
     return step.checkpoint and step.percent < 100  # noqa: PLR2004 - per cent
-
-
-def _soak(settings: Settings, *, first: bool) -> float:
-    return settings.soak_seconds if first else max(settings.soak_seconds, settings.checkpoint_delay_seconds)
 
 
 def _blue_green(settings: Settings, entries: Sequence[Entry]) -> Forecast:

@@ -30,17 +30,15 @@ def forward(settings: Settings, group: Group, version: int, checkpoints: Sequenc
     chosen: dict[str, Any] = {
         "MinHealthyPercentage": settings.min_healthy_percent,
         "MaxHealthyPercentage": settings.max_healthy_percent,
+        # AWS soaks, watches the alarms and rolls back by itself, also when the operator's machine is gone.
         "BakeTime": settings.soak_seconds,
         **_common(settings, group, version),
     }
     if checkpoints:
-        # The leg that ends at 100 needs no word at its end: the soak follows.
+        # The leg that ends at 100 needs no continue at its end: the bake time follows.
         wait = settings.manual and len(checkpoints) > 1
         chosen["CheckpointPercentages"] = list(checkpoints)
         chosen["CheckpointDelay"] = MANUAL_DELAY_SECONDS if wait else settings.checkpoint_delay_seconds
-        if not wait:
-            # The rest at 100 percent is part of the soak.
-            chosen["BakeTime"] = max(0, settings.soak_seconds - settings.checkpoint_delay_seconds)
     if settings.alarms:
         chosen["AlarmSpecification"] = {"Alarms": list(settings.alarms)}
     return chosen

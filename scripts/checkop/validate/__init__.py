@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from checkop.validate.catalogue import VARIABLES
 from checkop.validate.finding import Finding
 from checkop.validate.monitoring import check_monitoring
-from checkop.validate.names import check_names
+from checkop.validate.names import check_extra_variables, check_names
 from checkop.validate.network import check_network
 from checkop.validate.perimeter import check_perimeter
 from checkop.validate.records import check_records
@@ -20,7 +20,7 @@ from checkop.validate.sizes import check_sizes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Finding", "report", "validate"]
+__all__ = ["Finding", "check_extra_variables", "report", "validate"]
 
 
 def validate(data: Mapping[str, Any]) -> list[Finding]:

@@ -17,6 +17,7 @@ from checkop.validate.kinds import (
     Number,
     Port,
     Record,
+    Setting,
     Table,
     Text,
 )
@@ -27,7 +28,23 @@ if TYPE_CHECKING:
     from checkop.validate.kinds import Kind
 
 TEXT = Text()
-ANY_TEXT = Text(r"(?s).*", "text, or nothing")
+ANY_TEXT = Text(r"[^\x00-\x1f\x7f]*", "text without line breaks, or nothing")
+# Accounts that CentOS 7 and its packages bring, and groups that mean privileges (setup and the packages' scriptlets).
+SYSTEM_USERS = (
+    "root|bin|daemon|adm|lp|sync|shutdown|halt|mail|operator|games|ftp|nobody|systemd-network|dbus|polkitd|sshd|postfix"
+    "|chrony|rpc|rpcuser|nfsnobody|nginx|centos|cwagent|wheel|sys|disk|kmem|mem|tty|systemd-journal|docker"
+)
+# useradd(8) of CentOS 7: lower-case letters, digits, hyphens and underscores, 32 characters at most.
+APPLICATION_USER = Text(
+    rf"(?!(?:{SYSTEM_USERS})\Z)[a-z_][a-z0-9_-]{{0,31}}",
+    "a user of its own, 1 to 32 of a-z, 0-9, _ and -, and none of CentOS 7's own accounts",
+)
+# What the loader, the shell or the unit would read as its own.
+SETTING_NAME = Text(
+    r"(?!(?:LD_|PYTHON|BASH_|CHECKOP_|SYSTEMD_)|(?:PATH|HOME|USER|LOGNAME|SHELL|IFS|ENV|NOTIFY_SOCKET|LISTEN_FDS"
+    r"|LISTEN_PID|MAINPID)\Z)[A-Za-z_][A-Za-z0-9_]*",
+    "a POSIX name that neither the loader, the interpreter nor the unit owns",
+)
 NAMES = Items(TEXT)
 ZONE = Text(r"[a-z]{2}(-[a-z]+)+-\d[a-z]", "an availability zone, for example us-east-1a")
 REGION = Text(r"[a-z]{2}(-[a-z]+)+-\d", "a region, for example us-east-1")
@@ -361,11 +378,12 @@ APPLICATION_VARIABLES: Mapping[str, Kind] = {
     "application_archive": ANY_TEXT,
     "application_archive_sha256": SHA256,
     "application_command": Items(TEXT, least=1),
-    "application_user": TEXT,
-    "application_uid": Number(1, 65535),
+    "application_user": APPLICATION_USER,
+    # Below 1000 are the system's own (login.defs of CentOS 7).
+    "application_uid": Number(1000, 60000),
     "application_port": TCP_PORT,
     "application_log_level": Choice(("debug", "info", "warning", "error")),
-    "application_settings": Table(Anything()),
+    "application_settings": Table(Setting(), SETTING_NAME),
 }
 
 HOST_VARIABLES: Mapping[str, Kind] = {

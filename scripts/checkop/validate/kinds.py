@@ -20,6 +20,9 @@ ALIKE = 0.75
 ALIKE_WORDS = 0.6
 
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
 class Kind(Protocol):
     """Tells what is wrong with a value."""
 
@@ -63,8 +66,9 @@ class Text:
         What the pattern means, in words.
     """
 
-    pattern: str = r"(?s).+"
-    allowed: str = "text"
+    # A line break would begin a line of its own in a unit, an environment file or a configuration.
+    pattern: str = r"[^\x00-\x1f\x7f]+"
+    allowed: str = "text without line breaks"
 
     def check(self, where: str, value: Any) -> list[Finding]:
         """Compare with the pattern."""
@@ -234,16 +238,31 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """A value of an environment file: text without line breaks, a number, or true or false."""
+
+    def check(self, where: str, value: Any) -> list[Finding]:
+        """Look for what ends a line."""
+        if isinstance(value, (bool, int, float)) or (isinstance(value, str) and not CONTROL.search(value)):
+            return []
+        return [Finding(where, _show(value), "text without line breaks, a number, true or false", "Correct the value")]
+
+
+@dataclass(frozen=True)
 class Table:
-    """A mapping with any keys and values of one kind."""
+    """A mapping with keys that match a kind of text and values of one kind."""
 
     kind: Kind
+    keys: Text = field(default_factory=Text)
 
     def check(self, where: str, value: Any) -> list[Finding]:
         """Check each value."""
         if not isinstance(value, dict):
             return [Finding(where, _show(value), "a mapping", "Write key: value")]
-        return [finding for key, item in value.items() for finding in self.kind.check(f"{where} {key}", item)]
+        findings = [finding for key in value for finding in self.keys.check(f"{where}: name", key)]
+        return findings + [
+            finding for key, item in value.items() for finding in self.kind.check(f"{where} {key}", item)
+        ]
 
 
 def _item(where: str, index: int, item: Any) -> str:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import os
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -81,6 +83,50 @@ def test_open_jobs_are_those_of_this_host_that_are_not_stale(tmp_path):
         "photos/5.me.part",
         "uploads/1.xls.me.part",
     ]
+
+
+def test_open_jobs_that_cannot_be_read_are_an_error_and_not_none(tmp_path, monkeypatch):
+    (tmp_path / "uploads").mkdir()
+    pattern = str(tmp_path / "*/*.{host}.part")
+    listing = os.listdir
+
+    def refuse(folder):
+        if folder.endswith("uploads"):
+            raise OSError(errno.ESTALE, "Stale file handle", folder)
+        return listing(folder)
+
+    monkeypatch.setattr(lifecycle.os, "listdir", refuse)
+    with pytest.raises(OSError, match="Stale"):
+        lifecycle.open_jobs(pattern, "me", time.time(), 3600)
+    monkeypatch.undo()
+    with pytest.raises(OSError, match="gone"):
+        lifecycle.open_jobs(str(tmp_path / "gone/*/*.{host}.part"), "me", time.time(), 3600)
+
+
+def test_jobs_that_cannot_be_seen_keep_the_instance_until_they_can(settings, caplog):
+    readable = []
+
+    def look():
+        if not readable:
+            raise OSError(errno.EACCES, "Permission denied", "/mnt/chop-temp/uploads")
+        return []
+
+    clock, beats = Clock({200: lambda: readable.append(True)}), []
+    assert lifecycle.drain(settings, look, lambda: beats.append(clock.now), clock, clock.sleep)
+    assert 200 <= clock.now - 1000 <= 201
+    assert len(beats) == 3
+    clock = Clock()
+    readable.clear()
+    assert not lifecycle.drain(settings, look, clock=clock, sleep=clock.sleep)
+    assert "Permission denied" in caplog.text
+
+
+def test_a_look_that_never_returns_counts_as_an_open_job():
+    ended = threading.Event()
+    try:
+        assert lifecycle.look_at_jobs(ended.wait, timeout_seconds=0.05)
+    finally:
+        ended.set()
 
 
 class Metadata:

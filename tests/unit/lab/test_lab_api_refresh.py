@@ -121,8 +121,20 @@ def test_pauses_at_checkpoints_and_goes_on():
         seen.append(refresh.percent)
         assert fleet.now < 200
     assert seen.count(50) >= 30
-    assert seen.count(100) >= 30
+    # A checkpoint at 100 percent does not pause.
+    assert seen.count(100) < 30
     assert "v1" not in {m.configuration for m in fleet.active()}
+
+
+def test_an_alarm_during_the_bake_time_rolls_back_without_an_operator():
+    fleet = Fleet()
+    refresh = fleet.start(checkpoints=(50, 100), checkpoint_delay=5, bake=30, auto_rollback=True, alarms=("5xx",))
+    while refresh.status != "Baking":
+        fleet.step()
+        assert fleet.now < 200
+    fleet.alarms = frozenset({"5xx"})
+    assert fleet.run() == "RollbackSuccessful"
+    assert {m.configuration for m in fleet.active()} == {"v1"}
 
 
 def test_replaces_nothing_during_a_pause():

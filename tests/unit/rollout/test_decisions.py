@@ -198,6 +198,13 @@ def test_a_way_back_is_as_fast_as_the_groups_maximum_allows(desired, above):
     assert "CheckpointPercentages" not in chosen
 
 
+@pytest.mark.parametrize("marks", [(50, 100), (100,), ()])
+@pytest.mark.parametrize("pause", ["automatic", "manual"])
+def test_auto_scaling_itself_soaks_for_the_whole_time(pause, marks):
+    settings = make_settings(pause=pause, soak_seconds=300, checkpoint_delay_seconds=300)
+    assert preferences.forward(settings, make_observation().group, 2, marks)["BakeTime"] == 300
+
+
 def test_manual_pause_holds_for_good_but_for_the_last_leg():
     settings, group = make_settings(pause="manual"), make_observation().group
     assert preferences.forward(settings, group, 2, (50, 100))["CheckpointDelay"] == 172800

@@ -1,8 +1,10 @@
 """The end of a fleet instance: notice it, drain, tell Auto Scaling (Auto Scaling user guide, "Lifecycle hooks")."""
 
-import glob
+import errno
+import fnmatch
 import logging
 import os
+import threading
 import time
 
 from .aws import calling
@@ -17,6 +19,8 @@ _TRANSITION = "autoscaling:EC2_INSTANCE_TERMINATING"
 _STILL_TO_OPEN = ("Terminating", "Terminating:Wait")
 _OPENS_WITHIN_SECONDS = 3900
 _POLL_SECONDS = 5
+# A file system that does not answer holds a look for ever.
+_LOOK_SECONDS = 30
 
 
 def open_jobs(pattern, host, now, stale_after_seconds):
@@ -27,17 +31,65 @@ def open_jobs(pattern, host, now, stale_after_seconds):
         host: this host's name, as the application writes it.
         now: the time, seconds since the epoch.
         stale_after_seconds: a marker untouched for longer is what a crash left behind, not work.
+
+    Raises:
+        OSError: a folder cannot be read, so that nobody can say which jobs are open.
     """
     found = []
     # JSON's text; Python 2 does not mix it with the names of a file system that it cannot decode.
-    for path in sorted(glob.glob(str(pattern.format(host=host)))):
+    for path in _matching(str(pattern.format(host=host))):
         try:
             age = now - os.lstat(path).st_mtime
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise
             continue  # The job ended between the listing and the look.
         if age <= stale_after_seconds:
             found.append(path)
     return found
+
+
+def _matching(pattern):
+    """Return the paths that match a glob; unlike `glob.glob`, an unreadable folder is an error and not an empty one."""
+    parts = pattern.split(os.sep)
+    plain = next((index for index, part in enumerate(parts) if "*" in part or "?" in part), len(parts) - 1)
+    root = os.sep.join(parts[:plain]) or os.sep
+    paths = [root]
+    for part in parts[plain:]:
+        below = []
+        for folder in paths:
+            try:
+                names = os.listdir(folder)
+            except OSError as error:
+                # A file beside the folders, or a folder that ended between two looks; the root has to be there.
+                if folder == root or error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                    raise
+                continue
+            below += [os.path.join(folder, name) for name in fnmatch.filter(names, part)]
+        paths = below
+    return sorted(paths)
+
+
+def look_at_jobs(list_jobs, timeout_seconds=_LOOK_SECONDS):
+    """Return the open jobs, or what keeps them from being seen, which counts as an open job.
+
+    Args:
+        list_jobs: returns the open jobs.
+        timeout_seconds: how long the look may take; ChOp-Temp is mounted hard, and a call to it may never return.
+    """
+    found = []
+
+    def look():
+        try:
+            found.append(list_jobs())
+        except EnvironmentError as error:
+            found.append(["(cannot read the open jobs: %s)" % error])
+
+    thread = threading.Thread(target=look)
+    thread.daemon = True
+    thread.start()
+    thread.join(timeout_seconds)
+    return found[0] if found else ["(cannot read the open jobs: no answer within %s s)" % timeout_seconds]
 
 
 def stop_taking_work(flag):
@@ -66,13 +118,13 @@ def drain(settings, list_jobs, heartbeat=None, clock=time.time, sleep=time.sleep
     deadline, beat = start + settings["drain_timeout_seconds"], start
     # Requests that the balancer sent before it saw readiness go may still open a job.
     settled = min(start + settings["drain_settle_seconds"], deadline)
-    jobs = list_jobs()
+    jobs = look_at_jobs(list_jobs)
     while (jobs or clock() < settled) and clock() < deadline:
         if heartbeat and clock() - beat >= _HEARTBEAT_SECONDS:
             heartbeat()
             beat = clock()
         sleep(settings["drain_poll_seconds"])
-        jobs = list_jobs()
+        jobs = look_at_jobs(list_jobs)
     if jobs:
         _LOG.error("%d jobs still open after %d s: %s", len(jobs), clock() - start, ", ".join(jobs[:10]))
         return False
