@@ -265,6 +265,43 @@ def test_suspended_processes_hold_still(world):
     assert names == ["HealthCheck"]
 
 
+def whole_fleet_is_unready_for_150_seconds(world):
+    before = [m["InstanceId"] for m in world.members()]
+    for each in before:
+        world.hooks.health[each] = UNHEALTHY
+    world.tick(1, times=150)
+    return before
+
+
+def serves_for_150_seconds_as(world, before):
+    world.hooks.health.clear()
+    world.autoscaling.resume_processes(**GROUP)
+    world.tick(1, times=150)
+    return {m["InstanceId"] for m in world.members("InService")} == set(before)
+
+
+def test_a_dependency_is_away_while_health_is_held(world):
+    world.fleet()
+    world.tick(60)
+    world.autoscaling.suspend_processes(**GROUP, ScalingProcesses=["HealthCheck", "ReplaceUnhealthy"])
+    before = whole_fleet_is_unready_for_150_seconds(world)
+    assert {m["HealthStatus"] for m in world.members()} == {"Healthy"}
+    assert serves_for_150_seconds_as(world, before)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_an_instance_once_unhealthy_goes_unless_somebody_says_it_is_healthy(world, told):
+    world.fleet()
+    world.tick(60)
+    world.autoscaling.suspend_processes(**GROUP, ScalingProcesses=["ReplaceUnhealthy"])
+    before = whole_fleet_is_unready_for_150_seconds(world)
+    assert {m["HealthStatus"] for m in world.members()} == {"Unhealthy"}
+    world.autoscaling.suspend_processes(**GROUP, ScalingProcesses=["HealthCheck"])
+    for each in before if told else ():
+        world.autoscaling.set_instance_health(InstanceId=each, HealthStatus="Healthy")
+    assert serves_for_150_seconds_as(world, before) is told
+
+
 def test_an_uneven_group_is_rebalanced_without_losing_an_instance(world):
     fleet = world.fleet()
     first = fleet.network.subnets["us-east-1a"]
