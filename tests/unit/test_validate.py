@@ -131,6 +131,7 @@ CASES = [
     ("balancer_health_timeout_seconds", 10, "balancer_health_timeout_seconds", "less than", "Shorten"),
     ("balancer_slow_start_seconds", 10, "balancer_slow_start_seconds", "0, or a whole number from 30 to 900", "Choose"),
     ("balancer_certificate_file", "/tmp/c.pem", "balancer_certificate_file", "both files, or neither", "missing"),
+    ("fleet_warmup_seconds", 1800, "fleet_warmup_seconds", "less than rollout_step_timeout_seconds", "Shorten"),
     ("rollout_checkpoints", [100, 50], "rollout_checkpoints", "rising", "Put them in order"),
     ("rollout_min_healthy_percent", 150, "rollout_min_healthy_percent", "from 0 to 100", "Choose"),
     ("monitoring_log_groups.0.retention_days", 8, "application/debug retention_days", "1, 3, 5, 7", "Choose one"),

@@ -95,6 +95,17 @@ def _balancer(data: Mapping[str, Any]) -> list[Finding]:
 
 def _rollout(data: Mapping[str, Any]) -> list[Finding]:
     findings = []
+    warmup, limit = int(data["fleet_warmup_seconds"]), int(data["rollout_step_timeout_seconds"])
+    # A refresh does not come forward before the warm-up of what it has launched is over.
+    if warmup >= limit:
+        findings.append(
+            Finding(
+                "fleet_warmup_seconds",
+                f"{warmup} s",
+                f"less than rollout_step_timeout_seconds {limit}",
+                "Shorten the warm-up, or raise the timeout; every rollout would be taken back",
+            )
+        )
     for prefix in ("rollout", "fleet_maintenance"):
         low, high = int(data[f"{prefix}_min_healthy_percent"]), int(data[f"{prefix}_max_healthy_percent"])
         if high <= low or high - low > 100:  # noqa: PLR2004 - StartInstanceRefresh: the difference is at most 100
