@@ -31,7 +31,7 @@ def check_names(names: Iterable[str]) -> list[Finding]:
         for name in VARIABLES
         if name not in present
     ]
-    for name in sorted(present - set(VARIABLES)):
+    for name in sorted(present - set(VARIABLES) - PLAYBOOK_VARIABLES):
         meant = nearest(name, VARIABLES)
         if meant is None and not name.startswith(PREFIXES):
             continue

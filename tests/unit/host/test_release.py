@@ -182,7 +182,9 @@ HOSTILE = {
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_hostile_archive_leaves_nothing_anywhere(store, pack, in_service, tmp_path, kind, form):
+def test_a_hostile_archive_leaves_nothing_anywhere(  # noqa: PLR0917 - fixtures
+    store, pack, in_service, tmp_path, kind, form
+):
     if kind == "sparse" and form == tarfile.GNU_FORMAT:
         pytest.skip("the header is of the pax format")
     before = sorted(path for path in tmp_path.rglob("*") if path.name != "hostile.tar.gz")
@@ -223,7 +225,7 @@ def spoil(content, start):
     return content[:start] + bytes(255 - byte for byte in content[start : start + 40]) + content[start + 40 :]
 
 
-@pytest.mark.parametrize("start", [12, 30, 100, -60, -8])
+@pytest.mark.parametrize("start", [12, 30, 100])
 def test_broken_compression_ends_in_a_sentence(store, pack, in_service, tmp_path, start):
     archive, _ = pack([*APPLICATION, member("big", os.urandom(20_000))])
     content = Path(archive).read_bytes()
