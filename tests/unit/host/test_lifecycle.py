@@ -99,6 +99,9 @@ def test_open_jobs_that_cannot_be_read_are_an_error_and_not_none(tmp_path, monke
     with pytest.raises(OSError, match="Stale"):
         lifecycle.open_jobs(pattern, "me", time.time(), 3600)
     monkeypatch.undo()
+    (tmp_path / "bare").mkdir()
+    with pytest.raises(OSError, match="is it mounted"):
+        lifecycle.open_jobs(str(tmp_path / "bare/*/*.{host}.part"), "me", time.time(), 3600)
     with pytest.raises(OSError, match="gone"):
         lifecycle.open_jobs(str(tmp_path / "gone/*/*.{host}.part"), "me", time.time(), 3600)
 

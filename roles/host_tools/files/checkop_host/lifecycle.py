@@ -66,6 +66,9 @@ def _matching(pattern):
                     raise
                 continue
             below += [os.path.join(folder, name) for name in fnmatch.filter(names, part)]
+        if paths == [root] and len(parts) - plain > 1 and not below:
+            # The bare mount point: ChOp-Temp itself always has its folders.
+            raise OSError(errno.ENOENT, "no folder is there, is it mounted?", root)
         paths = below
     return sorted(paths)
 
