@@ -46,9 +46,8 @@ def run(args: argparse.Namespace) -> int:
         )
     if holder is not None and not holder.alive(session, datetime.now(timezone.utc)):
         raise CheckopError(
-            f"release {entry.release} has no operator process that could receive it: {holder.user}@{holder.host} was "
-            f"last heard of {holder.heartbeat}. Take the release back with playbooks/rollback.yml, or attach to it by "
-            "running playbooks/rollout.yml again."
+            f"no process is left that could receive it: {holder.sentence()}. Take the release back with "
+            "playbooks/rollback.yml, or attach to it by running playbooks/rollout.yml again."
         )
     clients.ssm.put_parameter(
         Name=f"{prefix}/rollout/word",

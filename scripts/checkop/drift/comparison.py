@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import subprocess
@@ -15,6 +14,7 @@ import yaml
 
 from checkop.drift.report import Report, read
 from checkop.errors import CheckopError
+from checkop.validate.kinds import ALIKE_WORDS, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,6 +53,16 @@ def known_tags(root: Path) -> list[str]:
     return tags
 
 
+def _require_known(tags: Sequence[str], known: Sequence[str]) -> None:
+    unknown = [tag for tag in tags if tag not in known]
+    if unknown:
+        near = nearest(unknown[0], known, ALIKE_WORDS)
+        raise CheckopError(
+            f"--tags has {', '.join(unknown)}, which no system carries; known are {', '.join(known)}."
+            + (f" Write {near}." if near else "")
+        )
+
+
 def compare(
     inventories: Sequence[Path],
     *,
@@ -84,14 +94,8 @@ def compare(
         A tag is none of a system.
     """
     root = repository()
-    known = known_tags(root)
-    unknown = [tag for tag in tags if tag not in known]
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], known, n=1)
-        raise CheckopError(
-            f"--tags has {', '.join(unknown)}, which no system carries; known are {', '.join(known)}."
-            + (f" Write {near[0]}." if near else "")
-        )
+    if tags:
+        _require_known(tags, known_tags(root))
     with tempfile.TemporaryDirectory(prefix="checkop-drift-") as folder:
         events = Path(folder) / "events"
         events.touch()

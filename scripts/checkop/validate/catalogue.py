@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from checkop.validate.kinds import (
+    PRINTABLE,
     Amount,
     Anything,
     Choice,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from checkop.validate.kinds import Kind
 
 TEXT = Text()
-ANY_TEXT = Text(r"[^\x00-\x1f\x7f]*", "text without line breaks, or nothing")
+ANY_TEXT = Text(f"{PRINTABLE}*", "text without line breaks, or nothing")
 # Accounts that CentOS 7 and its packages bring, and groups that mean privileges (setup and the packages' scriptlets).
 SYSTEM_USERS = (
     "root|bin|daemon|adm|lp|sync|shutdown|halt|mail|operator|games|ftp|nobody|systemd-network|dbus|polkitd|sshd|postfix"

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 # Above this share of equal letters one name is taken for a slip of the other; a word of a short list needs fewer.
 ALIKE = 0.75
 ALIKE_WORDS = 0.6
-
-
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# A line break would begin a line of its own in a unit, an environment file or a configuration.
+PRINTABLE = r"[^\x00-\x1f\x7f]"
 
 
 class Kind(Protocol):
@@ -66,8 +65,7 @@ class Text:
         What the pattern means, in words.
     """
 
-    # A line break would begin a line of its own in a unit, an environment file or a configuration.
-    pattern: str = r"[^\x00-\x1f\x7f]+"
+    pattern: str = f"{PRINTABLE}+"
     allowed: str = "text without line breaks"
 
     def check(self, where: str, value: Any) -> list[Finding]:
@@ -243,7 +241,7 @@ class Setting:
 
     def check(self, where: str, value: Any) -> list[Finding]:
         """Look for what ends a line."""
-        if isinstance(value, (bool, int, float)) or (isinstance(value, str) and not CONTROL.search(value)):
+        if isinstance(value, (bool, int, float)) or (isinstance(value, str) and re.fullmatch(f"{PRINTABLE}*", value)):
             return []
         return [Finding(where, _show(value), "text without line breaks, a number, true or false", "Correct the value")]
 
