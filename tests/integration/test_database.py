@@ -37,7 +37,7 @@ def test_check_from_nothing_makes_nothing(cloud: Cloud, playbook: Playbook) -> N
     cloud.reset()
     recap = playbook("database", "--check", "--diff")
     assert recap.returncode == 0, recap.output
-    assert recap.changed == 2
+    assert recap.changed == 5
     for resource in ("RDS subnet group dbprogressus", f"Secrets Manager secret {SECRET}", "RDS instance dbprogressus"):
         assert f"after: {resource}\n" in recap.output
     assert cloud.client("rds").describe_db_instances()["DBInstances"] == []
@@ -158,16 +158,16 @@ def test_drift_is_told_and_put_right_and_then_nothing_changes(made: Cloud, conve
     )
     told = converge("database", "--check", "--diff").output
     for line in (
-        "-backup_retention_days: 1",
-        "+backup_retention_days: 14",
-        "-deletion_protection: false",
+        "-BackupRetentionPeriod: 1",
+        "+BackupRetentionPeriod: 14",
+        "-DeletionProtection: false",
         "-require_secure_transport: '0'",
         "-max_connections: '9'",
         "+- slowquery",
     ):
         assert f"\n{line}\n" in told, told
 
-    assert converge("database").changed == 1
+    assert converge("database").changed == 2
     assert converge("database").changed == 0
     test_the_instance_is_protected(made)
     test_the_parameter_group_demands_tls_and_logs_slow_queries(made)
@@ -195,10 +195,10 @@ def test_a_secret_on_its_way_out_is_restored(made: Cloud, converge: Playbook) ->
 
 def test_what_rds_cannot_change_is_told_with_the_mend(made: Cloud, playbook: Playbook) -> None:
     changed = {"database_schema": "other"}
-    assert "+schema: other" in playbook("database", "--check", "--diff", extra_vars=changed).output
+    assert "+DBName: other" in playbook("database", "--check", "--diff", extra_vars=changed).output
     recap = playbook("database", extra_vars=changed)
     assert recap.returncode == 2
-    assert "schema is 'checkop', wanted 'other'" in recap.output
+    assert "DBName is 'checkop', wanted 'other'" in recap.output
     assert "Restore a snapshot" in recap.output
 
 

@@ -1,23 +1,26 @@
-"""The master user's name and password, in Secrets Manager and nowhere else."""
+"""The database's master user and password, in Secrets Manager and nowhere else."""
 
 from __future__ import annotations
 
 import json
 import secrets
 import string
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from checkop import ownership
 from checkop.reconcile import present_tags, tag_list, tag_map
+from checkop.resources.kinds import rds
+from checkop.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from mypy_boto3_rds import RDSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
+    from checkop.aws import Clients
     from checkop.reconcile import Plan
 
 # RDS for MySQL takes 41 characters at most and neither / nor @ nor quotes; letters and digits also need no quoting in
@@ -26,110 +29,109 @@ PASSWORD_LENGTH = 40
 ALPHABET = string.ascii_letters + string.digits
 
 
-@dataclass(frozen=True)
-class Secret:
-    """A secret as found.
-
-    Parameters
-    ----------
-    arn:
-        ARN of the secret; empty where there is none.
-    password:
-        The password; empty where there is none that can be used. Never shown: it is left out of ``repr``.
-    """
-
-    arn: str
-    password: str
-
-    def __repr__(self) -> str:
-        """Show the ARN only."""
-        return f"Secret(arn={self.arn!r})"
-
-
 def generate_password() -> str:
     """Generate a master password that RDS for MySQL accepts."""
     return "".join(secrets.choice(ALPHABET) for _ in range(PASSWORD_LENGTH))
 
 
-def reconcile(
-    client: SecretsManagerClient,
+def converge(
+    clients: Clients,
     plan: Plan,
     name: str,
     *,
     username: str,
+    database: str,
+    wait_seconds: float,
     tags: Mapping[str, str],
-    set_password: Callable[[str], None] | None,
-) -> Secret:
+) -> str:
     """Make the secret hold ``{"username": ..., "password": ...}``; an existing password is kept.
+
+    A database that exists gets a new password before the secret does, so that a run that ends in between leaves no
+    secret that looks right and is not.
 
     Parameters
     ----------
-    client:
-        The Secrets Manager client.
-    plan:
-        Records and applies.
+    clients, plan:
+        Clients of the region; the plan records and applies.
     name:
         Name of the secret.
     username:
         Master user of the database.
+    database:
+        Identifier of the RDS instance, which need not exist yet.
+    wait_seconds:
+        Bound of the wait until RDS takes a new password.
     tags:
         Tags of ownership.
-    set_password:
-        Gives an existing database a new password; None where the database does not exist yet. It is called before the
-        secret is written, so that a run that ends in between leaves no secret that looks right and is not.
 
     Returns
     -------
-    Secret
-        What the secret is now.
+    str
+        ARN of the secret; empty where a check found none.
     """
+    client = clients.secretsmanager
     resource = f"Secrets Manager secret {name}"
+    generated = {"username": username, "password": "(generated)"}
     found = _find(client, name)
     if found is None:
-        password = generate_password()
 
         def create() -> str:
-            if set_password:
-                set_password(password)
+            document = _new_document(clients.rds, username, database, wait_seconds)
             return client.create_secret(
                 Name=name,
                 Description="Master user of the CheckOP database",
-                SecretString=_document(username, password),
+                SecretString=document,
                 Tags=tag_list(tags),
             )["ARN"]
 
-        created = plan.step(
-            resource, None, {"username": username, "password": "(generated)", "tags": dict(tags)}, create
-        )
-        return Secret(created or "", password if created else "")
+        return plan.step(resource, None, {**generated, "tags": dict(tags)}, create) or ""
     arn, current_tags, deleted = found
     ownership.require(plan, resource, current_tags, tags)
     if deleted:
         plan.step(
             resource, {"deletion": "scheduled"}, {"deletion": "none"}, lambda: client.restore_secret(SecretId=arn)
         )
-    current_username, password = _value(client, arn) if not (deleted and plan.check) else (username, "")
-    if not deleted and (current_username != username or not password):
-        password = password or generate_password()
-
-        def put() -> None:
-            if set_password:
-                set_password(password)
-            client.put_secret_value(SecretId=arn, SecretString=_document(username, password))
-
-        plan.step(
-            resource,
-            {"username": current_username},
-            {"username": username, "password": "(generated)"},
-            put,
-        )
+    if not (deleted and plan.check):
+        current_username, password = _value(client, arn)
+        if not password:
+            plan.step(
+                resource,
+                {"username": current_username},
+                generated,
+                lambda: client.put_secret_value(
+                    SecretId=arn, SecretString=_new_document(clients.rds, username, database, wait_seconds)
+                ),
+            )
+        else:
+            plan.step(
+                resource,
+                {"username": current_username},
+                {"username": username},
+                lambda: client.put_secret_value(SecretId=arn, SecretString=_document(username, password)),
+            )
     plan.step(
         f"{resource}: tags",
         present_tags(current_tags, tags),
         dict(tags),
         lambda: client.tag_resource(SecretId=arn, Tags=tag_list(tags)),
     )
-    return Secret(arn, password)
+    return arn
+
+
+def _new_document(client: RDSClient, username: str, database: str, wait_seconds: float) -> str:
+    """Generate a password, give it to the database if there is one, and return the secret's text."""
+    password = generate_password()
+    find = rds.KINDS["rds.db_instance"].find
+    if find(client, database, {}) is not None:
+        wait_until(
+            f"RDS instance {database} to take a new password",
+            lambda: rds.ready(find(client, database, {}) or {}),
+            timeout_seconds=wait_seconds,
+            interval_seconds=15,
+        )
+        # Without ApplyImmediately, which would also apply what waits for the maintenance window.
+        client.modify_db_instance(DBInstanceIdentifier=database, MasterUserPassword=password)
+    return _document(username, password)
 
 
 def _find(client: SecretsManagerClient, name: str) -> tuple[str, dict[str, str], bool] | None:
