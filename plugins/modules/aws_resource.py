@@ -7,8 +7,8 @@ DOCUMENTATION = r"""
 module: aws_resource
 short_description: Compare resources of AWS with the properties that are given, and close the difference
 description:
-  - Properties have the names and shapes of the create call of the AWS API. botocore's service model refuses unknown ones
-    and values outside AWS's limits before the first call.
+  - Properties have the names and shapes of the create call of the AWS API. botocore's service model refuses
+    unknown ones and values outside AWS's limits before the first call.
   - Only what is given is compared. Check mode and diff show each property with both sides.
   - What AWS can only change by replacing the resource is refused, and so is a resource that does not carry the tags of
     ownership.
@@ -20,7 +20,7 @@ options:
   resources: {description: "Several resources of the kind: name to properties", type: dict, default: {}}
   common: {description: Properties that all of O(resources) have, type: dict, default: {}}
   purge: {description: Delete the other resources of the kind within O(within), type: bool, default: false}
-  within: {description: "What contains them, for O(purge), for example C({LoadBalancerArn: ...})", type: dict, default: {}}
+  within: {description: "What contains them, for O(purge): C({LoadBalancerArn: ...})", type: dict, default: {}}
   wait_seconds: {description: Bound of each wait, type: int, default: 600}
   region: {description: AWS region, type: str, required: true}
   tags: {description: Tags of ownership, type: dict, default: {}}

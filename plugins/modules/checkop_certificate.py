@@ -43,10 +43,10 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from checkop.aws import Clients
-from checkop.balancer import certificate
 from checkop.errors import CheckopError
 from checkop.module import COMMON, run
 from checkop.reconcile import Plan
+from checkop.resources import certificate
 
 OPTIONS = {
     "domains": {"type": "list", "elements": "str", "required": True},

@@ -10,7 +10,7 @@ description:
   - Changes nothing. A check gets placeholders for what does not exist yet.
 options:
   name: {description: Tag Name of the VPC, type: str, required: true}
-  subnets: {description: "The inventory's network_subnets, of which each must exist", type: list, elements: dict, required: true}
+  subnets: {description: "The inventory's network_subnets, which must exist", type: list, elements: dict, default: []}
   security_groups: {description: Names of security groups that must exist, type: list, elements: str, default: []}
   region: {description: AWS region, type: str, required: true}
   tags: {description: Tags of ownership, type: dict, default: {}}
@@ -66,7 +66,7 @@ def main() -> None:
     """Run the module."""
     options: dict[str, Any] = {
         "name": {"type": "str", "required": True},
-        "subnets": {"type": "list", "elements": "dict", "required": True},
+        "subnets": {"type": "list", "elements": "dict", "default": []},
         "security_groups": {"type": "list", "elements": "str", "default": []},
     }
     run(AnsibleModule(argument_spec={**COMMON, **options}, supports_check_mode=True), work)

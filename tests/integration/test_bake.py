@@ -20,8 +20,6 @@ from checkop.bake.request import Request, checksum
 from checkop.bake.run import Bake
 from checkop.errors import CheckopError
 from checkop.ledger import Entry, Ledger
-from checkop.reconcile import Plan
-from checkop.storage.bucket import Bucket, reconcile
 from tests import bake_made
 
 ROOT = Path(__file__).parents[2]
@@ -45,8 +43,7 @@ class World:
             self.ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)
         clients.iam.create_instance_profile(InstanceProfileName=values["fleet_role_name"])
         self.manifests = ManifestStore(clients.s3, values["image_manifest_bucket"])
-        bucket = Bucket(self.manifests.bucket, "us-east-1", 0, versioning=True, tags=values["aws_tags"])
-        reconcile(clients.s3, Plan(check=False), bucket)
+        clients.s3.create_bucket(Bucket=self.manifests.bucket)
         self.before = self.things()
 
     def tag(self, resource: str, **tags: str) -> None:

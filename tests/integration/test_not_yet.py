@@ -12,7 +12,9 @@ from checkop.provision import lookup
 from checkop.provision.network import Network, NetworkReconciler, Subnet
 from checkop.provision.security_groups import SecurityGroupsReconciler
 from checkop.reconcile import Plan
-from checkop.storage.bucket import Bucket, reconcile
+from checkop.resources.engine import converge
+from checkop.resources.kind import Context
+from checkop.resources.kinds import kind_of
 
 TAGS = {"checkop:environment": "t", "checkop:managed-by": "checkop-environment"}
 NETWORK = Network("t", "10.9.0.0/16", [Subnet("public-1a", "public", "us-east-1a", "10.9.1.0/24")], ["s3"])
@@ -57,8 +59,8 @@ def test_a_new_group_that_is_not_listed_yet_loses_the_rule_that_lets_everything_
 def test_a_bucket_is_set_up_though_s3_is_still_busy_with_it(cloud: Any, clients: Clients) -> None:
     # The first is its creation, the second its tags.
     cloud.fault(every=2, times=1, code="OperationAborted", status=409, service="s3", operation="PUT /t-bucket")
-    wanted = Bucket("t-bucket", "us-east-1", 0, versioning=True, tags=TAGS)
-    reconcile(clients.s3, Plan(check=False), wanted)
+    wanted = {"VersioningConfiguration": {"Status": "Enabled"}}
+    converge(Context(clients, Plan(check=False), TAGS), kind_of("s3.bucket"), "t-bucket", wanted)
     again = Plan(check=False)
-    reconcile(clients.s3, again, wanted)
+    converge(Context(clients, again, TAGS), kind_of("s3.bucket"), "t-bucket", wanted)
     assert again.changes == []

@@ -5,11 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import boto3
 import pytest
 
-from checkop.balancer import access_logs, listeners
-from checkop.balancer.certificate import _records, covers, find, split_chain
 from checkop.errors import CheckopError
+from checkop.reconcile import Plan, tag_list
+from checkop.resources.certificate import _records, covers, find, split_chain
+from checkop.resources.engine import converge
+from checkop.resources.kind import Context
+from checkop.resources.kinds import kind_of
+
+TAGS = {"checkop:environment": "production", "checkop:managed-by": "checkop-environment"}
 
 ONE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 TWO = "-----BEGIN CERTIFICATE-----\nBBBB\n-----END CERTIFICATE-----\n"
@@ -79,35 +85,49 @@ def test_a_file_without_a_certificate_is_refused() -> None:
         split_chain("-----BEGIN PRIVATE KEY-----\n")
 
 
-def test_a_forward_is_the_same_in_both_spellings_of_aws() -> None:
-    wanted = listeners.wanted("arn:certificate", "policy", "arn:group")[443]
-    answered = {
-        **wanted,
-        "DefaultActions": [
-            {
-                "Type": "forward",
-                "TargetGroupArn": "arn:group",
-                "ForwardConfig": {"TargetGroups": [{"TargetGroupArn": "arn:group", "Weight": 1}]},
-            }
-        ],
-    }
-    assert listeners.describe(answered) == listeners.describe(wanted)
-    answered["DefaultActions"][0]["ForwardConfig"]["TargetGroups"].append({"TargetGroupArn": "arn:other"})
-    assert listeners.describe(answered) != listeners.describe(wanted)
+REDIRECT = {"Type": "redirect", "RedirectConfig": {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}}
+FORWARD = {"Type": "forward", "TargetGroupArn": "arn:group"}
+GROUPS = [{"TargetGroupArn": "arn:group", "Weight": 1}]
 
 
-def test_a_redirect_elsewhere_differs() -> None:
-    wanted = listeners.wanted("arn:certificate", "policy", "arn:group")[80]
-    other = listeners.wanted("arn:certificate", "policy", "arn:group")[80]
-    other["DefaultActions"][0]["RedirectConfig"]["StatusCode"] = "HTTP_302"
-    assert listeners.describe(other) != listeners.describe(wanted)
+class Listeners:
+    """The clients, and an ELB of one balancer whose one listener has the actions given; it notes what is modified."""
+
+    def __init__(self, *actions: dict[str, Any]) -> None:
+        self.elbv2 = self
+        self.meta = boto3.client("elbv2", "us-east-1").meta
+        self.actions = list(actions)
+        self.modified: list[dict[str, Any]] = []
+
+    def get_paginator(self, _name: str) -> Listeners:
+        return self
+
+    def paginate(self, **_: Any) -> list[Any]:
+        listener = {"ListenerArn": "arn:listener", "LoadBalancerArn": "arn:balancer", "Port": 443}
+        return [{"Listeners": [{**listener, "DefaultActions": self.actions}]}]
+
+    def describe_tags(self, **_: Any) -> dict[str, Any]:
+        return {"TagDescriptions": [{"Tags": tag_list(TAGS)}]}
+
+    def modify_listener(self, **call: Any) -> None:
+        self.modified.append(call)
 
 
-def test_logs_are_written_by_account_in_old_regions_and_by_service_in_all() -> None:
-    def principals(region: str) -> list[str]:
-        statements = access_logs.statements("logs", "123456789012", region)
-        assert {statement["Effect"] for statement in statements} == {"Allow"}
-        return [next(iter(statement["Principal"])) for statement in statements]
-
-    assert principals("us-east-1") == ["Service", "AWS"]
-    assert principals("ap-southeast-7") == ["Service"]
+@pytest.mark.parametrize(
+    ("wanted", "found", "differs"),
+    [
+        (FORWARD, {**FORWARD, "ForwardConfig": {"TargetGroups": GROUPS}}, False),
+        (FORWARD, {"Type": "forward", "ForwardConfig": {"TargetGroups": GROUPS}}, False),
+        (FORWARD, {**FORWARD, "ForwardConfig": {"TargetGroups": [*GROUPS, {"TargetGroupArn": "arn:other"}]}}, True),
+        (FORWARD, {**FORWARD, "TargetGroupArn": "arn:other"}, True),
+        (REDIRECT, {**REDIRECT, "Order": 1}, False),
+        (REDIRECT, {**REDIRECT, "RedirectConfig": {**REDIRECT["RedirectConfig"], "StatusCode": "HTTP_302"}}, True),
+    ],
+)
+def test_a_listener_is_modified_when_its_actions_mean_something_else(
+    wanted: dict[str, Any], found: dict[str, Any], differs: bool
+) -> None:
+    clients: Any = Listeners(found)
+    properties = {"LoadBalancerArn": "arn:balancer", "Port": 443, "DefaultActions": [wanted]}
+    converge(Context(clients, Plan(check=False), TAGS), kind_of("elbv2.listener"), "443", properties)
+    assert clients.modified == ([{"ListenerArn": "arn:listener", "DefaultActions": [wanted]}] if differs else [])

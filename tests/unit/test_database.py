@@ -9,9 +9,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from hypothesis import given
-from hypothesis import strategies as st
-
 from checkop.database import secret
 from checkop.database.instance import (
     Instance,
@@ -23,6 +20,9 @@ from checkop.database.instance import (
     reconcile,
     set_password,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+
 from checkop.errors import CheckopError
 from checkop.reconcile import Plan
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from checkop.balancer import load_balancer, target_group
 from checkop.errors import CheckopError
 from checkop.reconcile import UNKNOWN
+from checkop.resources.kinds import kind_of
 from checkop.storage import file_system
 
 if TYPE_CHECKING:
@@ -86,12 +86,12 @@ def resolve(clients: Clients, names: Names, needed: Iterable[str], *, check: boo
 
 
 def _balancer(clients: Clients, names: Names) -> str | None:
-    found = load_balancer.find(clients.elbv2, names.balancer)
+    found = kind_of("elbv2.load_balancer").find(clients.elbv2, names.balancer, {})
     return str(found["LoadBalancerArn"]).partition(":loadbalancer/")[2] if found else None
 
 
 def _target_group(clients: Clients, names: Names) -> str | None:
-    found = target_group.find(clients.elbv2, names.target_group)
+    found = kind_of("elbv2.target_group").find(clients.elbv2, names.target_group, {})
     return str(found["TargetGroupArn"]).rpartition(":")[2] if found else None
 
 

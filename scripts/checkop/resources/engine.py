@@ -159,7 +159,7 @@ class Resource:
         shown = {**self.desired, **self.parts}
         if self.tags and self.kind.tags:
             shown["Tags"] = self.tags
-        self.context.plan.step(self.label, None, shown, lambda: self._patiently(self._send_create))
+        self.context.plan.step(self.label, None, shown, self._send_create)
         if self.context.plan.check:
             return None
         found: list[Data] = []
@@ -181,12 +181,15 @@ class Resource:
             call[kind.key] = self.name
         if kind.tags:
             call |= kind.tags.create(self.tags)
-        getattr(self.client, kind.create)(**call)
+        self._patiently(lambda: getattr(self.client, kind.create)(**call))
+        if kind.tags and kind.tags.late:
+            write = kind.tags.write
+            self._patiently(lambda: write(self.client, {kind.identifier: self.name}, self.tags))
 
     def _change(self, current: Data) -> None:
         kind, plan = self.kind, self.context.plan
         tags = kind.tags.read(self.client, current) if kind.tags else None
-        if tags is not None:
+        if tags is not None and not (tags == {} and kind.tags and kind.tags.late):
             ownership.require(plan, self.label, tags, self.context.tags)
         desired = kind.settle(current, {**self.desired, **self.options})
         desired = {name: value for name, value in desired.items() if name not in kind.options}
@@ -200,7 +203,7 @@ class Resource:
             self.label,
             _only(before, free),
             _only(after, free),
-            lambda: self._patiently(lambda: self._send_update(current, changed)),
+            lambda: self._send_update(current, changed),
         )
         if kind.tags and tags is not None:
             write, absent = kind.tags.write, missing_tags(tags, self.tags)
@@ -222,9 +225,8 @@ class Resource:
             self._await()
         needed = [name for name in service_model.required(self.client, kind.update) if name in self.desired]
         call = {name: self.desired[name] for name in needed} | kind.request(changed, current)
-        getattr(self.client, kind.update)(
-            **{kind.identifier: current[kind.identifier], **self._sent(call), **self.options, **urgent}
-        )
+        call = {kind.identifier: current[kind.identifier], **self._sent(call), **self.options, **urgent}
+        self._patiently(lambda: getattr(self.client, kind.update)(**call))
 
     def _part(self, current: Data, name: str, desired: Any) -> None:
         part = self.kind.parts[name]

@@ -53,11 +53,15 @@ class Tags:
         Gets client and resource, returns its tags.
     write:
         Gets client, resource and the tags to set.
+    late:
+        The create call takes none, so that they are written after it. A resource without any tag is then one whose
+        creation was interrupted: only for kinds whose names carry account and environment.
     """
 
     create: Callable[[Mapping[str, str]], Data]
     read: Callable[[Any, Data], dict[str, str]]
     write: Callable[[Any, Data, Mapping[str, str]], object]
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -204,16 +208,22 @@ def described(operation: str, listing: str, parameter: str, *missing: str, many:
     """
 
     def find(client: Any, name: str, _desired: Data) -> Data | None:
-        try:
-            answer = getattr(client, operation)(**{parameter: [name] if many else name})[listing]
-        except ClientError as error:
-            if error.response["Error"]["Code"] in missing:
-                return None
-            raise
+        asked = {parameter: [name] if many else name}
+        answer = unless_missing(lambda: getattr(client, operation)(**asked)[listing], *missing)
         found = answer if isinstance(answer, list) else [answer]
-        return dict(found[0]) if found else None
+        return dict(found[0]) if found and found[0] is not None else None
 
     return find
+
+
+def unless_missing(call: Callable[[], Any], *missing: str) -> Any:
+    """Return the answer of a call; None where AWS answers with one of the codes that mean that there is none."""
+    try:
+        return call()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in missing:
+            return None
+        raise
 
 
 def pages(client: Any, operation: str, listing: str, **parameters: Any) -> list[Data]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from checkop.errors import CheckopError
@@ -69,30 +70,26 @@ def check(resource: str, shapes: Mapping[str, Shape], properties: Mapping[str, A
 
 def _unknown(name: str, known: Mapping[str, Any]) -> str:
     near = difflib.get_close_matches(name, known, 3, 0.5)
-    return f"{name} is not a property that AWS knows here ({'did you mean ' + ', '.join(near) if near else ', '.join(sorted(known))})"
+    choice = f"did you mean {', '.join(near)}?" if near else f"known are {', '.join(sorted(known))}"
+    return f"{name} is not a property that AWS knows here ({choice})"
 
 
 def _value(path: str, shape: Any, value: Any, faults: list[str]) -> Any:
-    kind = shape.type_name
-    if kind == "structure":
-        return _structure(path, shape, value, faults)
-    if kind == "list":
-        return _list(path, shape, value, faults)
-    if kind == "map":
-        if not isinstance(value, dict):
-            faults.append(f"{path} is {value!r}, allowed is a mapping")
-            return value
-        return {key: _value(f"{path}.{key}", shape.value, item, faults) for key, item in value.items()}
+    containers = {"structure": _structure, "list": _list, "map": _map}
+    scalars = {"boolean": _boolean, "string": _text, **dict.fromkeys(NUMBERS, _number)}
+    if shape.type_name in containers:
+        return containers[shape.type_name](path, shape, value, faults)
     if isinstance(value, dict | list):
-        faults.append(f"{path} is {value!r}, allowed is a {kind}")
+        faults.append(f"{path} is {value!r}, allowed is a {shape.type_name}")
         return value
-    if kind == "boolean":
-        return _boolean(path, value, faults)
-    if kind in NUMBERS:
-        return _number(path, shape, value, faults)
-    if kind == "string":
-        return _text(path, shape, value, faults)
-    return value
+    return scalars[shape.type_name](path, shape, value, faults) if shape.type_name in scalars else value
+
+
+def _map(path: str, shape: Any, value: Any, faults: list[str]) -> Any:
+    if not isinstance(value, dict):
+        faults.append(f"{path} is {value!r}, allowed is a mapping")
+        return value
+    return {key: _value(f"{path}.{key}", shape.value, item, faults) for key, item in value.items()}
 
 
 def _structure(path: str, shape: Any, value: Any, faults: list[str]) -> Any:
@@ -116,7 +113,7 @@ def _list(path: str, shape: Any, value: Any, faults: list[str]) -> Any:
     return [_value(f"{path}[{index}]", shape.member, item, faults) for index, item in enumerate(value)]
 
 
-def _boolean(path: str, value: Any, faults: list[str]) -> Any:
+def _boolean(path: str, _shape: Any, value: Any, faults: list[str]) -> Any:
     if isinstance(value, bool):
         return value
     truth = TRUTH.get(str(value).lower())
@@ -127,11 +124,11 @@ def _boolean(path: str, value: Any, faults: list[str]) -> Any:
 
 def _number(path: str, shape: Any, value: Any, faults: list[str]) -> Any:
     whole = shape.type_name in INTEGERS
-    try:
-        if isinstance(value, bool):
-            raise ValueError
-        number = int(str(value)) if whole else float(str(value))
-    except ValueError:
+    number: float | None = None
+    if not isinstance(value, bool):
+        with suppress(ValueError):
+            number = int(str(value)) if whole else float(str(value))
+    if number is None:
         faults.append(f"{path} is {value!r}, allowed is {'a whole number' if whole else 'a number'}{_limits(shape)}")
         return value
     _within(path, "", number, shape.metadata, faults)

@@ -6,14 +6,14 @@ import difflib
 from typing import TYPE_CHECKING
 
 from checkop.errors import CheckopError
-from checkop.resources.kinds import elbv2, rds
+from checkop.resources.kinds import elbv2, rds, s3
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from checkop.resources.kind import Kind
 
-KINDS: Mapping[str, Kind] = {**elbv2.KINDS, **rds.KINDS}
+KINDS: Mapping[str, Kind] = {**elbv2.KINDS, **rds.KINDS, **s3.KINDS}
 
 
 def kind_of(type_name: str) -> Kind:

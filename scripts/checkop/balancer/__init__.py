@@ -1,1 +1,0 @@
-"""Progresus-ELB: access logs, ACM certificate, target group, load balancer and listeners."""
