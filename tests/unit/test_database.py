@@ -1,58 +1,49 @@
-"""dbprogressus: what counts as a difference, what is sent to RDS, and where the password goes."""
+"""The rows of RDS: what counts as a difference, what is sent, and where the password goes."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
-from botocore.stub import Stubber
-from checkop.database import secret
-from checkop.database.instance import (
-    Instance,
-    await_usable,
-    changeable_attributes,
-    creation,
-    fixed_attributes,
-    modification,
-    reconcile,
-    set_password,
-)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from checkop.errors import CheckopError
-from checkop.reconcile import Plan
+from checkop.reconcile import Plan, tag_list
+from checkop.resources import engine, secret
+from checkop.resources.kind import Context
+from checkop.resources.kinds import rds
 
 TAGS = {"checkop:environment": "production", "checkop:managed-by": "checkop-environment"}
-WANTED = Instance(
-    identifier="dbprogressus",
-    engine="mysql",
-    engine_version="8.0",
-    instance_class="db.r5.xlarge",
-    zone="us-east-1a",
-    multi_az=False,
-    storage_type="gp2",
-    allocated_storage_gb=217,
-    max_allocated_storage_gb=1000,
-    backup_retention_days=14,
-    backup_window="06:00-07:00",
-    maintenance_window="Sun:07:30-Sun:08:30",
-    deletion_protection=True,
-    log_exports=["error", "slowquery"],
-    port=3306,
-    schema="checkop",
-    username="checkop",
-    subnet_group="dbprogressus",
-    parameter_group="dbprogressus-mysql8-0",
-    security_group_id="sg-1",
-    apply_immediately=False,
-    wait_seconds=1,
-    tags=TAGS,
-)
+PROPERTIES: dict[str, Any] = {
+    "Engine": "mysql",
+    "EngineVersion": "8.0",
+    "DBInstanceClass": "db.r5.xlarge",
+    "MultiAZ": "False",
+    "AvailabilityZone": "us-east-1a",
+    "StorageType": "gp2",
+    "AllocatedStorage": "217",
+    "MaxAllocatedStorage": 1000,
+    "StorageEncrypted": True,
+    "BackupRetentionPeriod": 14,
+    "PreferredMaintenanceWindow": "Sun:07:30-Sun:08:30",
+    "DeletionProtection": True,
+    "PubliclyAccessible": False,
+    "EnableCloudwatchLogsExports": ["error", "slowquery"],
+    "DBParameterGroupName": "dbprogressus-mysql8-0",
+    "VpcSecurityGroupIds": ["sg-1"],
+    "DBSubnetGroupName": "dbprogressus",
+    "DBName": "checkop",
+    "MasterUsername": "checkop",
+    "Port": 3306,
+}
 FOUND: dict[str, Any] = {
+    "DBInstanceIdentifier": "dbprogressus",
+    "DBInstanceArn": "arn:aws:rds:us-east-1:123456789012:db:dbprogressus",
+    "DBInstanceStatus": "available",
+    "Endpoint": {"Address": "db", "Port": 3306},
     "Engine": "mysql",
     "EngineVersion": "8.0.40",
     "DBInstanceClass": "db.r5.xlarge",
@@ -63,12 +54,9 @@ FOUND: dict[str, Any] = {
     "AllocatedStorage": 217,
     "MaxAllocatedStorage": 1000,
     "BackupRetentionPeriod": 14,
-    "PreferredBackupWindow": "06:00-07:00",
     "PreferredMaintenanceWindow": "sun:07:30-sun:08:30",
     "DeletionProtection": True,
-    "CopyTagsToSnapshot": True,
     "PubliclyAccessible": False,
-    "AutoMinorVersionUpgrade": True,
     "EnabledCloudwatchLogsExports": ["slowquery", "error"],
     "DBParameterGroups": [{"DBParameterGroupName": "dbprogressus-mysql8-0"}],
     "VpcSecurityGroups": [{"VpcSecurityGroupId": "sg-1", "Status": "active"}],
@@ -78,28 +66,37 @@ FOUND: dict[str, Any] = {
 }
 
 
-def test_a_database_as_wanted_has_no_difference() -> None:
-    before, after = changeable_attributes(FOUND, WANTED)
-    assert before == after
-    assert modification(before, after) == {}
-    before, after = fixed_attributes(FOUND, WANTED)
-    assert before == after
+def sent(found: dict[str, Any], wanted: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return what is sent to ModifyDBInstance, without the identifier; empty where nothing is."""
+    calls: list[dict[str, Any]] = []
+    client = SimpleNamespace(
+        meta=boto3.client("rds", "us-east-1").meta,
+        describe_db_instances=lambda **_: {"DBInstances": [{**FOUND, **found}]},
+        list_tags_for_resource=lambda **_: {"TagList": tag_list({**TAGS, "Name": "dbprogressus"})},
+        modify_db_instance=lambda **call: calls.append(call),
+    )
+    context = Context(SimpleNamespace(rds=client), Plan(check=False), TAGS, 0)  # type: ignore[arg-type]
+    engine.converge(context, rds.KINDS["rds.db_instance"], "dbprogressus", {**PROPERTIES, **(wanted or {})})
+    if not calls:
+        return {}
+    (call,) = calls
+    assert call.pop("DBInstanceIdentifier") == "dbprogressus"
+    return call
 
 
 @given(st.integers(20, 65536), st.integers(20, 65536))
 def test_storage_is_never_shrunk(found: int, wanted: int) -> None:
-    before, after = changeable_attributes(
-        {**FOUND, "AllocatedStorage": found}, dataclasses.replace(WANTED, allocated_storage_gb=wanted)
-    )
-    request = modification(before, after)
-    assert request.get("AllocatedStorage", found) >= found
-    assert ("AllocatedStorage" in request) == (wanted > found)
+    settled = rds.settle_instance({**FOUND, "AllocatedStorage": found}, {"AllocatedStorage": wanted})
+    assert settled["AllocatedStorage"] == max(found, wanted)
 
 
 @pytest.mark.parametrize(
-    ("found", "sent"),
+    ("found", "request_"),
     [
+        ({}, {}),
         ({"DBInstanceClass": "db.t3.small"}, {"DBInstanceClass": "db.r5.xlarge"}),
+        ({"AllocatedStorage": 100}, {"AllocatedStorage": 217}),
+        ({"AllocatedStorage": 400}, {}),
         ({"EngineVersion": "5.7.44"}, {"EngineVersion": "8.0", "AllowMajorVersionUpgrade": True}),
         ({"EngineVersion": "8.4.3"}, {"EngineVersion": "8.0", "AllowMajorVersionUpgrade": True}),
         ({"DeletionProtection": False}, {"DeletionProtection": True}),
@@ -110,130 +107,97 @@ def test_storage_is_never_shrunk(found: int, wanted: int) -> None:
             {"CloudwatchLogsExportConfiguration": {"EnableLogTypes": ["slowquery"], "DisableLogTypes": ["audit"]}},
         ),
         ({"VpcSecurityGroups": [{"VpcSecurityGroupId": "sg-2"}]}, {"VpcSecurityGroupIds": ["sg-1"]}),
+        # On its way out.
+        (
+            {"VpcSecurityGroups": [*FOUND["VpcSecurityGroups"], {"VpcSecurityGroupId": "sg-2", "Status": "removing"}]},
+            {},
+        ),
+        # A failover has swapped the zones.
+        ({"MultiAZ": True, "AvailabilityZone": "us-east-1d"}, {"MultiAZ": False}),
     ],
 )
-def test_only_what_differs_is_sent(found: dict[str, Any], sent: dict[str, Any]) -> None:
-    assert modification(*changeable_attributes({**FOUND, **found}, WANTED)) == sent
+def test_only_what_differs_is_sent(found: dict[str, Any], request_: dict[str, Any]) -> None:
+    assert sent(found) == request_
 
 
-def test_a_minor_version_is_no_major_upgrade() -> None:
-    wanted = dataclasses.replace(WANTED, engine_version="8.0.41")
-    assert modification(*changeable_attributes(FOUND, wanted)) == {"EngineVersion": "8.0.41"}
+@pytest.mark.parametrize(
+    ("running", "wanted", "request_"),
+    [
+        ("8.0.35", "8.0.43", {"EngineVersion": "8.0.43"}),
+        ("8.0.43", "8.0.35", {}),
+        ("8.0.43", "8.0.9", {}),
+        ("8.0.40", "8.0", {}),
+    ],
+)
+def test_a_minor_upgrade_of_rds_is_never_sent_back(running: str, wanted: str, request_: dict[str, Any]) -> None:
+    assert sent({"EngineVersion": running}, {"EngineVersion": wanted}) == request_
 
 
-@pytest.fixture
-def rds() -> Iterator[Stubber]:
-    """A client of RDS that answers as prepared, and knows what it has to be asked."""
-    client = boto3.client("rds", "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
-    with Stubber(client) as stubbed:
-        yield stubbed
-        stubbed.assert_no_pending_responses()
+def test_an_option_more_of_rds_is_one_line_of_the_task() -> None:
+    option = {"PerformanceInsightsRetentionPeriod": "31"}
+    assert sent({"PerformanceInsightsRetentionPeriod": 7}, option) == {"PerformanceInsightsRetentionPeriod": 31}
+    assert sent({"PerformanceInsightsRetentionPeriod": 31}, option) == {}
 
 
-def described(status: str, **more: Any) -> dict[str, Any]:
-    found = {**FOUND, **more, "DBInstanceIdentifier": "dbprogressus", "DBInstanceStatus": status}
-    tags = [{"Key": name, "Value": value} for name, value in WANTED.all_tags.items()]
-    return {"DBInstances": [{**found, "TagList": tags, "Endpoint": {"Address": "db", "Port": 3306}}]}
-
-
-def test_a_new_password_applies_nothing_that_waits_for_the_window(rds: Stubber) -> None:
-    rds.add_response("describe_db_instances", described("available"))
-    asked = {"DBInstanceIdentifier": "dbprogressus", "MasterUserPassword": "new"}
-    rds.add_response("modify_db_instance", {"DBInstance": {}}, asked)
-    set_password(rds.client, WANTED, "new")
-
-
-def test_more_storage_cures_a_full_database_at_once(rds: Stubber) -> None:
-    full = described("storage-full")
-    rds.add_response("describe_db_instances", full)
-    asked = {"DBInstanceIdentifier": "dbprogressus", "AllocatedStorage": 400, "ApplyImmediately": True}
-    rds.add_response("modify_db_instance", {"DBInstance": {}}, asked)
-    rds.add_response("describe_db_instances", full)
-    wanted = dataclasses.replace(WANTED, allocated_storage_gb=400)
-    found = full["DBInstances"][0]
-    reconcile(rds.client, Plan(check=False), wanted, found, "")
-
-
-def test_other_changes_of_a_full_database_are_refused_with_the_cure(rds: Stubber) -> None:
-    full = described("storage-full", DBInstanceClass="db.t3.small")
-    rds.add_response("describe_db_instances", full)
-    rds.add_response("describe_db_instances", full)
-    found = full["DBInstances"][0]
-    with pytest.raises(CheckopError, match="storage-full wants a larger database_allocated_storage_gb"):
-        reconcile(rds.client, Plan(check=False), WANTED, found, "")
+PENDING = {
+    "DBInstanceClass": "db.t3.small",
+    "EnabledCloudwatchLogsExports": ["error"],
+    "PendingModifiedValues": {
+        "DBInstanceClass": "db.r5.xlarge",
+        "PendingCloudwatchLogsExports": {"LogTypesToEnable": ["slowquery"]},
+    },
+}
 
 
 def test_a_change_that_waits_for_the_window_is_not_asked_for_again() -> None:
-    found = {
-        **FOUND,
-        "DBInstanceClass": "db.t3.small",
-        "EnabledCloudwatchLogsExports": ["error"],
-        "PendingModifiedValues": {
-            "DBInstanceClass": "db.r5.xlarge",
-            "PendingCloudwatchLogsExports": {"LogTypesToEnable": ["slowquery"]},
-        },
-    }
-    assert modification(*changeable_attributes(found, WANTED)) == {}
+    assert sent(PENDING) == {}
 
 
-def test_a_security_group_on_its_way_out_is_no_difference() -> None:
-    groups = [*FOUND["VpcSecurityGroups"], {"VpcSecurityGroupId": "sg-2", "Status": "removing"}]
-    assert modification(*changeable_attributes({**FOUND, "VpcSecurityGroups": groups}, WANTED)) == {}
+def test_what_waits_is_applied_when_changes_are_to_apply_at_once() -> None:
+    request = {"DBInstanceClass": "db.r5.xlarge", "ApplyImmediately": True}
+    assert sent(PENDING, {"ApplyImmediately": "True"}) == request
+    # RDS is at it already.
+    assert sent({**PENDING, "DBInstanceStatus": "modifying"}, {"ApplyImmediately": True}) == {}
+
+
+def test_more_storage_cures_a_full_database_at_once() -> None:
+    request = sent({"DBInstanceStatus": "storage-full"}, {"AllocatedStorage": 400})
+    assert request == {"AllocatedStorage": 400, "ApplyImmediately": True}
+
+
+def test_other_changes_of_a_full_database_are_refused_with_the_cure() -> None:
+    with pytest.raises(CheckopError, match="storage-full needs a larger database_allocated_storage_gb"):
+        sent({"DBInstanceStatus": "storage-full", "DBInstanceClass": "db.t3.small"})
 
 
 @pytest.mark.parametrize(
     ("found", "name"),
     [
-        ({"AvailabilityZone": "us-east-1d"}, "zone"),
-        ({"StorageEncrypted": False}, "encrypted"),
-        ({"MasterUsername": "root"}, "username"),
-        ({"DBName": "other"}, "schema"),
+        ({"AvailabilityZone": "us-east-1d"}, "AvailabilityZone"),
+        ({"StorageEncrypted": False}, "StorageEncrypted"),
+        ({"MasterUsername": "root"}, "MasterUsername"),
+        ({"DBName": "other"}, "DBName"),
+        ({"Engine": "mariadb"}, "Engine"),
+        ({"DBSubnetGroup": {"DBSubnetGroupName": "other"}}, "DBSubnetGroupName"),
     ],
 )
-def test_what_rds_cannot_change_is_a_difference_of_its_own(found: dict[str, Any], name: str) -> None:
-    before, after = fixed_attributes({**FOUND, **found}, WANTED)
-    assert [key for key in after if before[key] != after[key]] == [name]
-    assert modification(*changeable_attributes({**FOUND, **found}, WANTED)) == {}
-
-
-def test_after_a_failover_the_zone_is_no_difference() -> None:
-    found = {**FOUND, "MultiAZ": True, "AvailabilityZone": "us-east-1d"}
-    before, after = fixed_attributes(found, dataclasses.replace(WANTED, multi_az=True))
-    assert before == after
-
-
-def test_a_standby_leaves_the_zone_to_rds() -> None:
-    assert creation(WANTED, "secret")["AvailabilityZone"] == "us-east-1a"
-    assert "AvailabilityZone" not in creation(dataclasses.replace(WANTED, multi_az=True), "secret")
-
-
-class StuckRds:
-    """An RDS client whose one instance is in a given state."""
-
-    def __init__(self, status: str) -> None:
-        self.status = status
-
-    def describe_db_instances(self, **_: str) -> dict[str, Any]:
-        return {"DBInstances": [{"DBInstanceStatus": self.status, "Endpoint": {"Address": "db"}}]}
+def test_what_rds_cannot_change_is_refused_with_the_way_on(found: dict[str, Any], name: str) -> None:
+    with pytest.raises(CheckopError, match=f"{name} is .*Restore a snapshot"):
+        sent(found)
 
 
 @pytest.mark.parametrize("status", ["stopped", "failed", "storage-full", "incompatible-network"])
 def test_a_state_that_no_waiting_ends_is_not_waited_for(status: str) -> None:
     with pytest.raises(CheckopError, match=f"RDS instance dbprogressus is {status}, and waiting will not change that"):
-        await_usable(StuckRds(status), "dbprogressus", 3600)  # type: ignore[arg-type]
+        rds.ready({**FOUND, "DBInstanceStatus": status})
 
 
 def test_a_change_under_way_is_waited_for_within_bounds() -> None:
     with pytest.raises(CheckopError, match=r"Waited 0 s for RDS instance dbprogressus .*last seen: modifying"):
-        await_usable(StuckRds("modifying"), "dbprogressus", 0)  # type: ignore[arg-type]
-    await_usable(StuckRds("available"), "dbprogressus", 0)  # type: ignore[arg-type]
+        sent({"DBInstanceStatus": "modifying", "DBInstanceClass": "db.t3.small"})
 
 
 def test_passwords_are_long_random_and_without_signs_that_rds_refuses() -> None:
     passwords = {secret.generate_password() for _ in range(50)}
     assert len(passwords) == 50
     assert all(len(password) == 40 and password.isascii() and password.isalnum() for password in passwords)
-
-
-def test_a_secret_does_not_show_its_password() -> None:
-    assert "hunter2" not in repr(secret.Secret("arn:aws:secretsmanager:x", "hunter2"))

@@ -317,7 +317,7 @@ def _only(values: Data, names: Collection[str]) -> Data:
 
 def _reduce(current: Any, desired: Any) -> Any:
     """Reduce what AWS has to the members that are desired; AWS adds defaults and spells out what it knows."""
-    if isinstance(current, dict) and isinstance(desired, dict):
+    if isinstance(current, dict) and isinstance(desired, dict) and desired:
         return {key: _reduce(current[key], value) for key, value in desired.items() if key in current}
     if isinstance(current, list) and isinstance(desired, list) and len(current) == len(desired):
         return [_reduce(*pair) for pair in zip(current, desired, strict=True)]

@@ -20,6 +20,17 @@ USABLE = (
 # These end only when somebody does something about them.
 STORAGE_FULL = "storage-full"
 STUCK = ("failed", "inaccessible-encryption-credentials", "restore-error", "stopped", STORAGE_FULL)
+# Properties whose changes may wait for the maintenance window, under their own names in PendingModifiedValues.
+WINDOWED = (
+    "AllocatedStorage",
+    "BackupRetentionPeriod",
+    "DBInstanceClass",
+    "EngineVersion",
+    "Iops",
+    "MultiAZ",
+    "StorageThroughput",
+    "StorageType",
+)
 # ModifyDBParameterGroup and ResetDBParameterGroup take twenty parameters at most.
 PARAMETERS_A_CALL = 20
 
@@ -102,6 +113,9 @@ def modification(changed: Data, current: Data) -> Data:
     """Turn what differs into parameters of ModifyDBInstance."""
     renamed = ("EnableCloudwatchLogsExports", "PendingModifiedValues")
     request = {name: value for name, value in changed.items() if name not in renamed}
+    if "PendingModifiedValues" in changed:
+        pending = current["PendingModifiedValues"]
+        request = {name: pending[name] for name in WINDOWED if name in pending} | request
     if "EnableCloudwatchLogsExports" in changed:
         before, after = set(_log_exports(current)), set(changed["EnableCloudwatchLogsExports"])
         request["CloudwatchLogsExportConfiguration"] = {
@@ -203,19 +217,7 @@ KINDS: Mapping[str, Kind] = {
         options=("ApplyImmediately",),
         changeable=("EnableCloudwatchLogsExports", "PendingModifiedValues"),
         reads={
-            **{
-                name: _pending(name)
-                for name in (
-                    "AllocatedStorage",
-                    "BackupRetentionPeriod",
-                    "DBInstanceClass",
-                    "EngineVersion",
-                    "Iops",
-                    "MultiAZ",
-                    "StorageThroughput",
-                    "StorageType",
-                )
-            },
+            **{name: _pending(name) for name in WINDOWED},
             "DBSubnetGroupName": lambda found: found["DBSubnetGroup"]["DBSubnetGroupName"],
             "DBParameterGroupName": lambda found: found["DBParameterGroups"][0]["DBParameterGroupName"],
             "EnableCloudwatchLogsExports": _log_exports,
