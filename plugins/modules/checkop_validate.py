@@ -45,9 +45,10 @@ def main() -> None:
         require_endpoint(str(variables.get("aws_endpoint_url", "")))
     except CheckopError as error:
         module.fail_json(msg=str(error))
-    findings = check_extra_variables(module.params["extra_variables"]) + validate(
-        variables, module.params["unresolved"]
-    )
+    findings = check_extra_variables(module.params["extra_variables"])
+    unknown = {finding.variable for finding in findings}
+    inventory = {name: value for name, value in variables.items() if name not in unknown}
+    findings += validate(inventory, module.params["unresolved"])
     if findings:
         module.fail_json(msg=report(findings))
     module.exit_json(changed=False)
