@@ -9,6 +9,7 @@ description:
   - Each finding names variable, what was found, what is allowed, and the mend. Changes nothing and sends nothing.
 options:
   variables: {description: Variable name to value, type: dict, required: true}
+  unresolved: {description: Name of a variable whose template fails to the failure, type: dict, default: {}}
   extra_variables: {description: Names given with C(-e), type: list, elements: str, default: []}
 author: [CheckOP operations]
 """
@@ -33,6 +34,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "variables": {"type": "dict", "required": True},
+            "unresolved": {"type": "dict", "default": {}},
             "extra_variables": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
@@ -43,7 +45,10 @@ def main() -> None:
         require_endpoint(str(variables.get("aws_endpoint_url", "")))
     except CheckopError as error:
         module.fail_json(msg=str(error))
-    findings = check_extra_variables(module.params["extra_variables"]) + validate(variables)
+    findings = check_extra_variables(module.params["extra_variables"])
+    unknown = {finding.variable for finding in findings}
+    inventory = {name: value for name, value in variables.items() if name not in unknown}
+    findings += validate(inventory, module.params["unresolved"])
     if findings:
         module.fail_json(msg=report(findings))
     module.exit_json(changed=False)

@@ -23,6 +23,20 @@ def _prepare_ansible() -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
+    """Read an inventory's variables for localhost, as `resolve` does, and insist that each has a value.
+
+    Raises
+    ------
+    CheckopError
+        The folder is no inventory of this project, or a value cannot be templated.
+    """
+    values, unresolved = resolve(path)
+    for name, reason in unresolved.items():
+        raise CheckopError(f"{name} of {path} cannot be resolved: {reason}")
+    return values
+
+
+def resolve(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Read an inventory's variables for localhost, merged by Ansible's precedence and templated.
 
     No AWS call is made: only the static ``localhost.yml`` and the ``group_vars`` beside it are read.
@@ -34,13 +48,13 @@ def load(path: Path) -> dict[str, Any]:
 
     Returns
     -------
-    dict[str, Any]
-        Variable name to plain value.
+    tuple[dict[str, Any], dict[str, str]]
+        Variable name to plain value, and name to the reason where a template has none.
 
     Raises
     ------
     CheckopError
-        The folder is no inventory of this project, or a value cannot be templated.
+        The folder is no inventory of this project, or its YAML cannot be read.
     """
     source = path / "localhost.yml"
     if not source.is_file():
@@ -52,13 +66,17 @@ def load(path: Path) -> dict[str, Any]:
     loader = DataLoader()
     manager = InventoryManager(loader=loader, sources=[str(source)])
     variables = VariableManager(loader=loader, inventory=manager)
-    raw = variables.get_vars(host=manager.get_host("localhost"), include_hostvars=False)
+    try:
+        raw = variables.get_vars(host=manager.get_host("localhost"), include_hostvars=False)
+    except AnsibleError as error:
+        raise CheckopError(f"{path} cannot be read: {error.message}") from error
     names = sorted(name for name in raw if not name.startswith(("ansible_", "omit", "group", "inventory_", "play")))
     templar = Templar(loader=loader, variables=raw)
     values: dict[str, Any] = {}
+    unresolved: dict[str, str] = {}
     for name in names:
         try:
             values[name] = templar.template(raw[name])
         except AnsibleError as error:
-            raise CheckopError(f"{name} of {path} cannot be resolved: {error.message}") from error
-    return values
+            unresolved[name] = error.message
+    return values, unresolved

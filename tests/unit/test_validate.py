@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import re
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,8 @@ import pytest
 
 from checkop import inventory
 from checkop.validate import check_extra_variables, report, validate
-from checkop.validate.catalogue import VARIABLES
 from checkop.validate.finding import Finding
-from checkop.validate.names import PLAYBOOK_VARIABLES
+from checkop.validate.schema import PLAYBOOK_VARIABLES, variables
 
 REPOSITORY = Path(__file__).parents[2]
 FILLED_IN = {
@@ -65,9 +65,12 @@ def test_production_as_it_stands_asks_for_what_only_the_operator_knows() -> None
 
 
 def test_the_catalogue_knows_exactly_the_inventory(production: dict[str, Any]) -> None:
-    assert set(VARIABLES) == set(production)
+    assert set(variables()) == set(production)
 
 
+KEY = FILLED_IN["fleet_public_key"]
+SECURITY_KEY = "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29t ana"
+PRIVATE_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----"
 # Each kind of bad input and its neighbours: place, value, then words of the message, its variable first.
 CASES = [
     ("network_subnets.1.cidr", "10.20.1.128/25", "network_subnets: public-1d", "overlaps public-1a", "Move"),
@@ -149,6 +152,37 @@ CASES = [
     ("image_kms_key_id", "alias/images", "image_kms_key_id", "'alias/images'", "the ARN of a KMS key"),
     ("image_share_accounts", ["123456789012"], "image_share_accounts", "image_kms_key_id is empty", "Name a KMS key"),
     ("image_copy_regions", ["us-east-1"], "image_copy_regions", "other regions than aws_region", "Leave it out"),
+    ("database_maintenance_window", "sun:06:30-sun:07:30", "database_maintenance_window", "overlaps", "Move one"),
+    ("database_backup_window", "06:00-06:10", "database_backup_window", "10 minutes", "Widen the window"),
+    ("database_backup_window", "25:00-26:00", "database_backup_window", "'25:00-26:00'", "hh:mm-hh:mm in UTC"),
+    ("database_backup_window", "23:50-00:10", "database_backup_window", "20 minutes", "Widen the window"),
+    ("database_maintenance_window", "sat:23:30-sun:06:15", "database_maintenance_window", "overlaps", "Move one"),
+    ("database_identifier", "DBprogressus", "database_identifier", "a-z", "Correct"),
+    ("database_engine_version", "5.7; rm -rf /", "database_engine_version", "8.0.43", "Correct"),
+    ("database_storage_type", "io1", "database_storage_type", "gp2, gp3", "Choose"),
+    ("fleet_root_volume_type", "io2", "fleet_root_volume_type", "gp3, gp2", ""),
+    ("database_parameters.require_secure_transport", "0", "database_parameters require_secure_transport", "TLS", ""),
+    ("balancer_target_group", "AUTOChOp-of-twenty-seven-ch", "balancer_target_group", "1 to 26", "Correct"),
+    ("host_time_zone", "America/Bogta", "host_time_zone", "'America/Bogta'", "IANA time zone"),
+    ("fleet_schedule_time_zone", "Bogota", "fleet_schedule_time_zone", "'Bogota'", "IANA time zone"),
+    ("rollout_freeze", {"reason": "x", "until": "soon"}, "rollout_freeze until", "'soon'", "2026-12-31"),
+    ("rollout_freeze", {"until": "2026-02-30"}, "rollout_freeze until", "'2026-02-30'", "2026-12-31"),
+    ("aws_tags.Cost&Center", "1", "aws_tags: name", "'Cost&Center'", "_.:/=+-@"),
+    ("aws_tags.aws:owner", "1", "aws_tags: name", "'aws:owner'", "not start with aws:"),
+    ("aws_tags.Owner", "A (B)", "aws_tags Owner", "'A (B)'", "_.:/=+-@"),
+    ("monitoring_log_groups.0.name", "aplicación", "monitoring_log_groups", "'aplicación'", "._-/#"),
+    ("monitoring_log_files.0.log_group", "aplication/error", "log_files", "monitoring_log_groups", "Correct"),
+    ("perimeter_administrator_cidrs", ["10.0.0.1"], "administrator_cidrs: entry 1", "'10.0.0.1'", "10.0.0.1/32"),
+    ("storage_mount_path", "/", "storage_mount_path", "'/'", "/mnt/chop-temp"),
+    ("storage_mount_path", "/etc/checkop", "storage_mount_path", "'/etc/checkop'", "/mnt/chop-temp"),
+    ("application_port", 80, "application_port", "from 1024 to 65535", "Choose"),
+    ("image_source_owner", "999999999999", "image_source_owner", "125523088429", "image_source_id"),
+    ("fleet_max_size", 1000000000, "fleet_max_size", "from 1 to 500", "Choose"),
+    ("host_administrators", [{"name": "a b", "keys": [KEY]}], "host_administrators: a b name", "'a b'", "user name"),
+    ("host_administrators", [{"name": "ana", "keys": []}], "host_administrators: ana keys", "0 entries", "Add"),
+    ("host_administrators", [{"name": "ana", "keys": [SECURITY_KEY]}], "ana keys: entry 1", "sk-ssh", "ssh-ed25519"),
+    ("host_administrators", [{"name": "ana", "keys": [PRIVATE_KEY]}], "ana keys: entry 1", "a private key", ""),
+    ("host_package_keys", [{"key": "a b", "fingerprint": "00"}], "host_package_keys: entry 1 key", "'a b'", "URL"),
     ("checkop_environment", "Prod", "checkop_environment", "'Prod'", "a-z, 0-9 and hyphens"),
 ]  # fmt: skip
 
@@ -189,6 +223,37 @@ def test_nothing_becomes_a_line_or_a_privilege_of_its_own(data: dict[str, Any], 
     assert any(finding.variable.startswith(variable) for finding in findings), findings
 
 
+def test_a_private_key_in_the_wrong_place_is_not_shown(data: dict[str, Any]) -> None:
+    for variable, value in (
+        ("fleet_public_key", PRIVATE_KEY),
+        ("host_administrators", [{"name": "a", "keys": [PRIVATE_KEY]}]),
+    ):
+        assert "b3BlbnNzaC1rZXk" not in report(validate({**data, variable: value}))
+
+
+def test_a_freeze_ends_at_a_date_or_its_text(data: dict[str, Any]) -> None:
+    # Unquoted, YAML reads a date.
+    for until in ("2026-12-31", dt.date(2026, 12, 31)):
+        assert validate({**data, "rollout_freeze": {"reason": "year end", "until": until}}) == []
+
+
+def test_what_a_template_needs_is_named_before_the_template(data: dict[str, Any]) -> None:
+    broken = {**data, "network_subnets": [{"name": "x"}]}
+    del broken["perimeter_subnet_cidrs"]
+    unresolved = {"perimeter_subnet_cidrs": "'dict object' has no attribute 'cidr'"}
+    findings = validate(broken, unresolved)
+    assert {finding.variable for finding in findings} == {"network_subnets: x"}
+    (finding,) = validate({name: data[name] for name in data if name != "perimeter_subnet_cidrs"}, unresolved)
+    assert finding.variable == "perimeter_subnet_cidrs"
+
+
+def test_every_file_of_variables_names_the_schema_for_editors() -> None:
+    for path in sorted((REPOSITORY / "inventory").glob("*/group_vars/all/*.yml")):
+        (line,) = [line for line in path.read_text(encoding="utf-8").splitlines() if "yaml-language-server" in line]
+        relative = line.partition("$schema=")[2]
+        assert (path.parent / relative).resolve() == (REPOSITORY / "inventory" / "schema.yml"), path
+
+
 def test_settings_of_the_application_are_posix_names_with_plain_values(data: dict[str, Any]) -> None:
     assert validate({**data, "application_settings": {"GREETING": "hola, señora", "_x1": 5, "DEBUG": True}}) == []
 
@@ -209,7 +274,7 @@ def test_the_known_variables_of_playbooks_are_those_that_playbooks_read() -> Non
     ours = {name for name in read if not name.startswith("ansible_")}
     assert (
         ours
-        - set(VARIABLES)
+        - set(variables())
         - PLAYBOOK_VARIABLES
         - {"configure_hosts", "drift_comparison", "groups", "playbook_dir", "teardown_done"}
         == set()

@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what is wrong; exit status 1 if anything is."""
-    findings = validate(inventory.load(args.inventory))
+    findings = validate(*inventory.resolve(args.inventory))
     if findings:
         sys.stdout.write(report(findings) + "\n")
         return 1

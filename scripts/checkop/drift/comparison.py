@@ -14,7 +14,7 @@ import yaml
 
 from checkop.drift.report import Report, read
 from checkop.errors import CheckopError
-from checkop.validate.kinds import ALIKE_WORDS, nearest
+from checkop.validate.schema import ALIKE_WORDS, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

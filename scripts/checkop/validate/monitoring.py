@@ -30,6 +30,11 @@ def check_monitoring(data: Mapping[str, Any]) -> list[Finding]:
     ]
     groups = [group["name"] for group in data["monitoring_log_groups"]]
     users = [(f"monitoring_metric_filters: {item['name']}", item["log_group"]) for item in _filters(data)]
+    prefix = f"{data['monitoring_log_prefix']}/"
+    users += [
+        (f"monitoring_log_files: {item['path']}", item["log_group"].removeprefix(prefix))
+        for item in data["monitoring_log_files"]
+    ]
     users += [("monitoring_dashboard_log_groups", name) for name in data["monitoring_dashboard_log_groups"]]
     findings += [
         Finding(where, name, "a name of monitoring_log_groups", "Correct it, or add the group")

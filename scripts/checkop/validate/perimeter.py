@@ -10,8 +10,8 @@ from checkop.errors import CheckopError
 from checkop.paths.model import ADMINISTRATORS, INTERNET, parse
 from checkop.paths.proof import prove
 from checkop.validate.finding import Finding
-from checkop.validate.kinds import ALIKE_WORDS, nearest
 from checkop.validate.network import repeated
+from checkop.validate.schema import ALIKE_WORDS, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

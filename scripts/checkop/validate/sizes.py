@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 # CreateDBInstance: the ceiling of storage autoscaling lies at least this much above the allocation.
 CEILING_PERCENT = 110
+# Minutes, of windows of RDS.
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAY = 24 * 60
+WEEK = 7 * DAY
+LEAST_WINDOW = 30
+# The CentOS project's account (CentOS wiki, "Cloud/AWS"), and words of EC2 DescribeImages.
+SOURCE_OWNERS = ("125523088429", "self", "amazon", "aws-marketplace")
 # From small to large.
 WORDS = ("min", "desired", "max")
 
@@ -55,16 +62,54 @@ def _span(sizes: Mapping[str, tuple[str, int]]) -> list[Finding]:
 def _database(data: Mapping[str, Any]) -> list[Finding]:
     allocated, ceiling = int(data["database_allocated_storage_gb"]), int(data["database_max_allocated_storage_gb"])
     least = -(-allocated * CEILING_PERCENT // 100)
+    findings = _windows(data)
     if ceiling >= least:
-        return []
+        return findings
     return [
+        *findings,
         Finding(
             "database_max_allocated_storage_gb",
             f"{ceiling} GB",
             f"at least {least} GB, a tenth above database_allocated_storage_gb {allocated}",
             "Raise the ceiling; storage that has grown is never shrunk",
-        )
+        ),
     ]
+
+
+def _windows(data: Mapping[str, Any]) -> list[Finding]:
+    """Check the windows of RDS: half an hour at least, and apart (CreateDBInstance)."""
+    findings = []
+    spans = {}
+    for name, week in (("database_backup_window", False), ("database_maintenance_window", True)):
+        # ddd:hh:mm-ddd:hh:mm, or hh:mm-hh:mm for every day.
+        start, end = (_minutes(part) for part in _halves(str(data[name]).lower()))
+        length = (end - start) % (WEEK if week else DAY)
+        spans[name] = (start % DAY, length)
+        if length < LEAST_WINDOW:
+            findings.append(
+                Finding(name, f"{data[name]}, which is {length} minutes", "30 minutes or more", "Widen the window")
+            )
+    (backup, backup_length), (maintenance, maintenance_length) = spans.values()
+    if (maintenance - backup) % DAY < backup_length or (backup - maintenance) % DAY < maintenance_length:
+        findings.append(
+            Finding(
+                "database_maintenance_window",
+                f"{data['database_maintenance_window']}, which overlaps database_backup_window",
+                f"a window apart from {data['database_backup_window']}",
+                "Move one of the two",
+            )
+        )
+    return findings
+
+
+def _halves(window: str) -> tuple[str, str]:
+    start, _, end = window.partition("-")
+    return start, end
+
+
+def _minutes(moment: str) -> int:
+    *day, hours, minutes = moment.split(":")
+    return (DAYS.index(day[0]) * DAY if day else 0) + int(hours) * 60 + int(minutes)
 
 
 def _balancer(data: Mapping[str, Any]) -> list[Finding]:
@@ -129,6 +174,16 @@ def _rollout(data: Mapping[str, Any]) -> list[Finding]:
 def _images(data: Mapping[str, Any]) -> list[Finding]:
     accounts, regions = data["image_share_accounts"], data["image_copy_regions"]
     findings = []
+    owners = (*SOURCE_OWNERS, str(data["aws_account_id"]))
+    if str(data["image_source_owner"]) not in owners and not data["image_source_id"]:
+        findings.append(
+            Finding(
+                "image_source_owner",
+                repr(data["image_source_owner"]),
+                f"one of {', '.join(owners)}, since anybody can name an image like CentOS's",
+                "Correct it, or pin the image by image_source_id",
+            )
+        )
     # ModifySnapshotAttribute: a snapshot under the account's key for EBS is never shared.
     if accounts and not data["image_kms_key_id"]:
         findings.append(
