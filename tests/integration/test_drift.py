@@ -88,9 +88,9 @@ def inject(cloud: Cloud) -> dict[str, str]:
         "Network": "public-1a",
         "Perimeter": "checkop-db",
         "Storage": "EFS backup policy of ChOp-Temp",
-        "Images": "S3 bucket checkop-rehearsal-packages-123456789012: policy",
+        "Images": "S3 bucket checkop-rehearsal-packages-123456789012: Policy",
         "Database": "RDS instance dbprogressus",
-        "Balancer": "Target group AUTOChOp: health check",
+        "Balancer": "Target group AUTOChOp",
         "Domain": "checkop.co. MX",
         "Fleet": "Auto Scaling group AUTOChOp",
         "Addresses": "",
@@ -143,13 +143,13 @@ def test_drift_in_every_system_is_told_and_a_run_puts_it_right(
     kinds = {difference["resource"]: difference["kind"] for difference in report["differences"]}
     assert kinds["Alarm checkop-rehearsal-storage-size"] == "missing"
     (database,) = [entry for entry in report["differences"] if entry["resource"] == "RDS instance dbprogressus"]
-    assert database["aws"] == {"backup_retention_days": 1}
-    assert database["inventory"] == {"backup_retention_days": 14}
+    assert database["aws"] == {"BackupRetentionPeriod": 1}
+    assert database["inventory"] == {"BackupRetentionPeriod": 14}
 
     file = tmp_path / "drift.json"
     recap = playbook("drift", extra_vars={"drift_report": str(file)})
     assert recap.returncode == 2
-    assert "backup_retention_days: 1, inventory: 14" in recap.output
+    assert "BackupRetentionPeriod: 1, inventory: 14" in recap.output
     assert json.loads(file.read_text())["differences"] == report["differences"]
     # Looking has changed nothing.
     assert drift(made)[1] == report
