@@ -74,7 +74,6 @@ class Lab:
             settings=instances.Settings(
                 lab_id=state.lab_id,
                 folder=state.instances,
-                ca_file=authority.file,
                 file_systems=file_systems.shared,
                 environment={
                     "AWS_ENDPOINT_URL": f"http://{first_boot.HOST_FROM_INSIDE}:{port}",

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from lab.api.views import Instance
 
 SEED_FOLDER = "/var/lib/cloud/seed/nocloud"
-CA_FILE = "/etc/pki/tls/certs/lab-ca.pem"
 # This machine as an instance sees it (slirp4netns(1), --disable-host-loopback=false), and the instance itself.
 HOST_FROM_INSIDE = "10.0.2.2"
 _SELF_INSIDE = "10.0.2.100"
@@ -62,12 +61,11 @@ def write_hosts(folder: Path, instance: Instance, names: Mapping[str, str]) -> N
             hosts.write(text)
 
 
-def mounts(folder: Path, ca_file: Path, file_systems: Path) -> tuple[Mount, ...]:
+def mounts(folder: Path, file_systems: Path) -> tuple[Mount, ...]:
     """Return what an instance has mounted from this machine.
 
     Args:
         folder: the instance's folder.
-        ca_file: the lab's certificate authority.
         file_systems: folder whose sub-folders are the EFS file systems; a later one appears in running instances.
     """
     return (
@@ -75,6 +73,5 @@ def mounts(folder: Path, ca_file: Path, file_systems: Path) -> tuple[Mount, ...]
         Mount(folder / "environment", "/etc/environment"),
         Mount(folder / "manager.conf", "/run/systemd/system.conf.d/lab.conf"),
         Mount(folder / "hosts", "/etc/hosts"),
-        Mount(ca_file, CA_FILE),
         Mount(file_systems, "/run/lab/efs", "rslave"),
     )

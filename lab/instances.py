@@ -59,7 +59,6 @@ class Settings:
 
     lab_id: str
     folder: Path
-    ca_file: Path
     file_systems: Path
     environment: Mapping[str, str]
 
@@ -289,7 +288,7 @@ class Instances:
                 address=machine.address,
                 ports=PORTS,
                 environment=environment,
-                mounts=first_boot.mounts(folder, self._settings.ca_file, self._settings.file_systems),
+                mounts=first_boot.mounts(folder, self._settings.file_systems),
             )
         )
         self._has_started(machine)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from checkop.errors import CheckopError
 from checkop.inventory import load
@@ -48,3 +50,20 @@ def test_a_value_that_cannot_be_resolved_names_its_variable(tmp_path):
     (tmp_path / "group_vars" / "all.yml").write_text('fleet_name: "{{ nobody_knows }}"\n')
     with pytest.raises(CheckopError, match=r"fleet_name of .*nobody_knows"):
         load(tmp_path)
+
+
+def test_every_file_that_hosts_are_pointed_at_is_laid_by_a_role() -> None:
+    """No image, no lab and no operator brings what a role of ours is told to read."""
+    production = load(ROOT / "inventory/production")
+    plays = yaml.safe_load((ROOT / "playbooks" / "host.yml").read_text(encoding="utf-8"))
+    pointed = {
+        (entry["role"], name)
+        for play in plays
+        for entry in play.get("roles", [])
+        for name, value in entry.get("vars", {}).items()
+        if re.fullmatch(r"\{\{ \w+_file \}\}", str(value)) and str(production[str(value)[3:-3]]).startswith("/")
+    }
+    assert ("checkop_app", "checkop_app_database_ca_file") in pointed
+    for role, name in pointed:
+        tasks = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "roles" / role).glob("*/*.yml"))
+        assert re.search(rf'(dest|path): "\{{\{{ {name} \}}\}}"', tasks), f"{role} lays no {name}"

@@ -23,6 +23,7 @@ FILLED_IN = {
     "host_package_bucket": "checkop-production-packages-210987654321",
     "fleet_public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJrolCl8HGk9FZmtkJMtncI2xfA0+2dImKg0YllI1dhX operator",
     "perimeter_administrator_cidrs": ["198.51.100.7/32"],
+    "database_ca_sha256": "0" * 64,
 }
 
 
@@ -58,6 +59,7 @@ def test_production_as_it_stands_asks_for_what_only_the_operator_knows() -> None
     assert {finding.variable for finding in findings} == {
         "aws_account_id",
         "balancer_access_logs_bucket",
+        "database_ca_sha256",
         "fleet_public_key",
         "host_package_bucket",
         "image_manifest_bucket",

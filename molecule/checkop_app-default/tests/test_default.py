@@ -40,6 +40,14 @@ def test_secrets_are_readable_for_the_application_alone(host):
     assert 'se"cr' not in host.check_output("ps -eo args; journalctl --no-pager --output cat")
 
 
+def test_the_database_s_authorities_are_where_the_application_is_told(host):
+    environment = host.file("/etc/checkop/checkop.env").content_string
+    assert 'CHECKOP_DATABASE_CA_FILE="/etc/pki/tls/certs/database.pem"' in environment
+    file = host.file("/etc/pki/tls/certs/database.pem")
+    assert (file.user, file.group, file.mode) == ("root", "root", 0o644)
+    assert file.content_string.startswith("-----BEGIN CERTIFICATE-----")
+
+
 @pytest.mark.parametrize(("unit", "signal"), [("checkop", "KILL"), ("nginx", "KILL")])
 def test_what_dies_comes_back(host, eventually, unit, signal):
     before = main_pid(host, unit)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from checkop.bake.request import Request
 
+# What is fetched from there counts by its checksum: the same bytes from another place are the same.
+PLACES = ("application_ar", "database_ca_source")
 # Where the roles of a host and their variables are named, and what runs around them.
 ROLE_LIST = "playbooks/host.yml"
 PLAYBOOKS = ("playbooks/bake.yml", ROLE_LIST, "playbooks/seal.yml")
@@ -96,8 +98,7 @@ def host_variables(root: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     for playbook in PLAYBOOKS:
         for expression in EXPRESSION.findall((root / playbook).read_text(encoding="utf-8")):
             names.update(IDENTIFIER.findall(expression))
-    # The archive counts by its checksum: the same bytes from another place are the same release.
-    return {name: values[name] for name in sorted(names) if name in values and not name.startswith("application_ar")}
+    return {name: values[name] for name in sorted(names) if name in values and not name.startswith(PLACES)}
 
 
 def compute(root: Path, values: Mapping[str, Any], request: Request, source_ami_id: str) -> Key:

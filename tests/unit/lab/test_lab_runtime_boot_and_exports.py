@@ -50,10 +50,12 @@ def test_hosts_are_rewritten_in_place(instance: Callable[..., Instance], tmp_pat
 
 
 def test_nothing_of_the_lab_is_copied_into_an_instance(tmp_path: Path) -> None:
-    targets = {mount.target: mount.options for mount in first_boot.mounts(tmp_path, tmp_path, tmp_path)}
+    targets = {mount.target: mount.options for mount in first_boot.mounts(tmp_path, tmp_path)}
     assert targets[first_boot.SEED_FOLDER] == "ro"
     assert targets["/run/lab/efs"] == "rslave"
-    assert {"/etc/environment", "/etc/hosts", first_boot.CA_FILE} <= set(targets)
+    assert {"/etc/environment", "/etc/hosts"} <= set(targets)
+    # What production's roles have to bring, the rehearsal must not.
+    assert not [target for target in targets if target.startswith(("/etc/pki", "/etc/checkop"))]
 
 
 def test_shell_gets_the_lab_and_loses_every_way_around_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,7 +127,7 @@ def world(tmp_path: Path, until: Callable[..., None]) -> Iterator[World]:
     engine, jobs, metadata = FakeEngine(tmp_path), Jobs(lambda: None), FakeMetadata()
     parts: dict[str, Any] = {"engine": engine, "metadata": metadata}
     instances = Instances(
-        settings=Settings("lab", tmp_path / "instances", tmp_path / "ca", tmp_path / "efs", {"A": "1"}),
+        settings=Settings("lab", tmp_path / "instances", tmp_path / "efs", {"A": "1"}),
         pool=Pool([f"127.150.1.{last}" for last in range(1, 9)]),
         exits=ExitWatch(),
         jobs=jobs,
