@@ -39,7 +39,7 @@ changes: {description: What was or would be changed, type: list, returned: succe
 from ansible.module_utils.basic import AnsibleModule
 
 from checkop.module import COMMON, run
-from checkop.provision.addresses import ensure_pool
+from checkop.resources.address_pool import ensure_pool
 
 SPEC = {
     "pools": {

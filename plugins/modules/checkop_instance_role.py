@@ -39,15 +39,16 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-role_arn: {description: ARN of the role, type: str, returned: success}
-profile_arn: {description: ARN of the instance profile, type: str, returned: success}
 changes: {description: What was or would be changed, type: list, returned: success}
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
 from checkop.module import COMMON, run
-from checkop.provision import host_policies, identity
+from checkop.policies import trust_policy
+from checkop.resources import engine, host_policies
+from checkop.resources.kind import Context
+from checkop.resources.kinds import kind_of
 
 SPEC = {
     "name": {"type": "str", "required": True},
@@ -79,16 +80,15 @@ def work(clients, plan, params):
         statements = host_policies.fleet_statements(scope, params["group"])
     else:
         statements = host_policies.host_statements(scope)
-    role = identity.ensure_role(
-        clients.iam,
-        plan,
-        params["name"],
-        description=f"What instances of the {params['kind']} may do",
-        trust=identity.trust_policy("ec2.amazonaws.com"),
-        statements=statements,
-        tags=tags,
-    )
-    return {"role_arn": role, "profile_arn": identity.ensure_instance_profile(clients.iam, plan, params["name"], tags)}
+    name, context = params["name"], Context(clients, plan, tags)
+    role = {
+        "AssumeRolePolicyDocument": trust_policy("ec2.amazonaws.com"),
+        "Description": f"What instances of the {params['kind']} may do",
+        "Policies": {"checkop": {"Version": "2012-10-17", "Statement": statements}},
+        "AttachedPolicies": [],
+    }
+    engine.converge(context, kind_of("iam.role"), name, role)
+    engine.converge(context, kind_of("iam.instance_profile"), name, {"Roles": [name]})
 
 
 if __name__ == "__main__":

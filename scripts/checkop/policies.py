@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def normalise(document: str | dict[str, Any] | None) -> dict[str, Any]:
@@ -43,3 +46,19 @@ def _unwrap(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value
+
+
+def trust_policy(service: str, conditions: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Let one AWS service assume a role.
+
+    Parameters
+    ----------
+    service:
+        The service's principal, for example ``ec2.amazonaws.com``.
+    conditions:
+        An IAM condition block, for example against the confused deputy.
+    """
+    statement: dict[str, Any] = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    if conditions:
+        statement["Condition"] = dict(conditions)
+    return {"Version": "2012-10-17", "Statement": [statement]}

@@ -142,7 +142,7 @@ def test_drift_is_told_and_put_right(environment: Any, ec2: Any, vpc: str) -> No
         "VPC checkop enableDnsHostnames",
         "Subnet checkop-data-1d tags",
         "Flow log checkop-flow-logs",
-        "IAM role checkop-flow-logs attached policy Everything",
+        "IAM role checkop-flow-logs: AttachedPolicies",
     ):
         assert f"after: {difference}\n" in told, difference
     assert environment.converge("network").changed == 1

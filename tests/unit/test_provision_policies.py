@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from checkop.provision.host_policies import Scope, Statement, fleet_statements, host_statements
+from checkop.resources.host_policies import Scope, Statement, fleet_statements, host_statements
 
 ACCOUNT = "arn:aws:{}:us-east-1:210987654321:{}"
 SCOPE = Scope(

@@ -8,21 +8,20 @@ import pytest
 from botocore.exceptions import ClientError
 
 from checkop.provision.hosted_zone import Record, canonical, quote_text, record_set
-from checkop.provision.key_pair import key_material
-from checkop.provision.launch_template import Machine, settings_of, template_data
 from checkop.provision.security_groups import Rule
 from checkop.reconcile import Plan, missing_tags, render, retry
+from checkop.resources.kinds.ec2 import key_material, settings
 
-MACHINE = Machine(
-    instance_type="t3.xlarge",
-    key_name="checkop",
-    instance_profile="checkop-production-fleet",
-    security_group_id="sg-1",
-    root_device="/dev/sda1",
-    root_volume_gb=50,
-    root_volume_type="gp3",
-    tags={"Name": "AUTOChOp", "checkop:group": "autochop"},
-)
+LAUNCH_TEMPLATE: dict[str, Any] = {
+    "InstanceType": "t3.xlarge",
+    "SecurityGroupIds": ["sg-1"],
+    "BlockDeviceMappings": [{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 50, "Encrypted": True}}],
+    "MetadataOptions": {"HttpEndpoint": "enabled", "HttpTokens": "required"},
+    "TagSpecifications": [
+        {"ResourceType": kind, "Tags": [{"Key": "Name", "Value": "AUTOChOp"}, {"Key": "checkop:group", "Value": "a"}]}
+        for kind in ("instance", "volume")
+    ],
+}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +56,7 @@ def test_record_sets_have_values_or_an_alias() -> None:
 
 
 def test_template_data_equals_aws_answer_though_aws_adds_to_it() -> None:
-    wanted = template_data(MACHINE)
+    wanted = LAUNCH_TEMPLATE
     answer = {
         "ImageId": "ami-1",
         **wanted,
@@ -65,7 +64,8 @@ def test_template_data_equals_aws_answer_though_aws_adds_to_it() -> None:
         "TagSpecifications": [{**spec, "Tags": list(reversed(spec["Tags"]))} for spec in wanted["TagSpecifications"]],
         "NetworkInterfaces": [],
     }
-    assert settings_of(answer, wanted) == wanted
+    before, after = settings(answer, {**wanted, "ImageId": "ami-2"})
+    assert before == after
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_template_data_equals_aws_answer_though_aws_adds_to_it() -> None:
     ],
 )
 def test_any_other_difference_of_template_data_shows(change: dict[str, object]) -> None:
-    wanted = template_data(MACHINE)
-    assert settings_of({**wanted, **change}, wanted) != wanted
+    before, after = settings({**LAUNCH_TEMPLATE, **change}, LAUNCH_TEMPLATE)
+    assert before != after
 
 
 @pytest.mark.parametrize(

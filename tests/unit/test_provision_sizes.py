@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkop.provision.auto_scaling import ScheduledAction, Sizes, wanted_sizes
+from checkop.resources.group_sizes import Sizes, wanted_sizes
 
 BASE = Sizes(2, 2, 4)
-PEAKS = [ScheduledAction("peak", "0 6 * * *", Sizes(4, 4, 4)), ScheduledAction("after", "0 20 * * *", Sizes(2, 2, 4))]
+PEAKS = [Sizes(4, 4, 4), Sizes(2, 2, 4)]
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,6 @@ def test_a_fleet_in_service_ends_within_limits_and_a_second_look_changes_nothing
 ) -> None:
     low, middle, high = sorted(numbers)
     wanted = wanted_sizes(Sizes(low, middle, high), remembered, BASE, PEAKS, in_service=True)
-    assert wanted.span in {BASE.span, *(peak.sizes.span for peak in PEAKS)}
+    assert wanted.span in {BASE.span, *(peak.span for peak in PEAKS)}
     assert wanted.minimum <= wanted.desired <= wanted.maximum
     assert wanted_sizes(wanted, str(BASE), BASE, PEAKS, in_service=True) == wanted

@@ -57,7 +57,7 @@ def converge(clients: Any, check: bool = False, **properties: Any) -> Plan:
     ("given", "refusal"),
     [
         ({"HealthCheckPaht": "/"}, "HealthCheckPaht is not a property .*did you mean HealthCheckPath"),
-        ({"Tags": []}, "Tags is not a property"),
+        ({"Tags": ["a"]}, r"Tags is \['a'\], allowed is a mapping"),
         ({"Name": "other"}, "Name is not a property"),
         ({"Port": 70000}, "Port is 70000, allowed are 1 to 65535"),
         ({"Port": "eighty"}, "Port is 'eighty', allowed is a whole number of 1 to 65535"),

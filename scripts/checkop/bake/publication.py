@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from checkop.errors import CheckopError
-from checkop.provision.images import VERIFIED, published_images
+from checkop.images.source import VERIFIED, published_images
 from checkop.reconcile import tag_list, tag_map
 
 if TYPE_CHECKING:

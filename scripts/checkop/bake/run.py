@@ -16,8 +16,8 @@ from checkop.aws import Clients
 from checkop.bake import clones, gates, hub, key, leftovers, manifest, publication, template
 from checkop.bake.manifest_store import ManifestStore
 from checkop.errors import CheckopError
-from checkop.provision import images, lookup
-from checkop.provision.images import IN_SERVICE, Source, published_images
+from checkop.images.source import IN_SERVICE, Source, published_images, source_image
+from checkop.provision import lookup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -84,7 +84,7 @@ class Bake:
             return "", key.Key("none", {"hub": hub.find(self.clients.ec2, self.values).instance_id})
         pinned = self.request.source_ami_id or self.values["image_source_id"]
         source = Source(pinned, self.values["image_source_owner"], self.values["image_source_name"])
-        ami = images.source_image(self.clients.ec2, source)
+        ami = source_image(self.clients.ec2, source)
         return ami, key.compute(REPOSITORY, self.values, self.request, ami)
 
     def unchanged(self, digest: str) -> str:

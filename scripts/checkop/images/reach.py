@@ -6,8 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from checkop import ledger as ledgers
+from checkop.images.source import published_images
 from checkop.ledger import Ledger
-from checkop.provision.images import published_images
 from checkop.rollout.lock import Lock, this_session
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from checkop.bake.publication import (
 )
 from checkop.errors import CheckopError
 from checkop.images import catalog, reach
-from checkop.provision.images import VERIFIED, published_images
+from checkop.images.source import VERIFIED, published_images
 from checkop.reconcile import tag_map
 
 if TYPE_CHECKING:

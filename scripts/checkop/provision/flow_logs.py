@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from checkop.provision.identity import ensure_role, trust_policy
+from checkop.policies import trust_policy
 from checkop.reconcile import retry, tag_list, tag_map
+from checkop.resources import engine
+from checkop.resources.kind import Context
+from checkop.resources.kinds import kind_of
 from checkop.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -47,24 +50,26 @@ def ensure_flow_logs(
     """
     group_arn = f"arn:aws:logs:{clients.region}:{account_id}:log-group:{log_group}"
     _log_group(clients.logs, plan, log_group, retention_days, tags)
-    role = ensure_role(
-        clients.iam,
-        plan,
-        name,
-        description="Lets VPC flow logs write to their log group",
+    statements = [
+        {
+            "Sid": "Write",
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            "Resource": [group_arn, f"{group_arn}:*"],
+        },
+        {"Sid": "Find", "Effect": "Allow", "Action": "logs:DescribeLogGroups", "Resource": "*"},
+    ]
+    properties = {
+        "Description": "Lets VPC flow logs write to their log group",
         # Only flow logs of this account may use the role (the confused deputy problem).
-        trust=trust_policy("vpc-flow-logs.amazonaws.com", {"StringEquals": {"aws:SourceAccount": account_id}}),
-        statements=[
-            {
-                "Sid": "Write",
-                "Effect": "Allow",
-                "Action": ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-                "Resource": [group_arn, f"{group_arn}:*"],
-            },
-            {"Sid": "Find", "Effect": "Allow", "Action": "logs:DescribeLogGroups", "Resource": "*"},
-        ],
-        tags=tags,
-    )
+        "AssumeRolePolicyDocument": trust_policy(
+            "vpc-flow-logs.amazonaws.com", {"StringEquals": {"aws:SourceAccount": account_id}}
+        ),
+        "Policies": {"checkop": {"Version": "2012-10-17", "Statement": statements}},
+        "AttachedPolicies": [],
+    }
+    made = engine.converge(Context(clients, plan, tags), kind_of("iam.role"), name, properties)
+    role = str(made.get("Arn", f"(IAM role {name})"))
     current = _flow_logs(clients.ec2, vpc, tags)
     for log in current:
         if log.get("LogGroupName") != log_group:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from checkop.resources.kind import Context, Data, Kind, Part
 
-# The engine tags; a task never does.
+# The engine writes the tags of ownership; a task may add others as a mapping, `Tags`.
 TAG_PROPERTIES = ("Tags", "TagSpecifications", "TagList")
 
 
@@ -78,13 +78,13 @@ def delete(context: Context, kind: Kind, name: str, current: Data) -> None:
     """Delete a resource that was found, and wait while AWS still holds it."""
     client = getattr(context.clients, kind.service)
     resource = f"{kind.label} {name}"
+    known = service_model.members(client, kind.delete)
+    call = {key: current[key] for key in (kind.identifier, *kind.scope) if key in known}
     context.plan.step(
         resource,
         {kind.identifier: current[kind.identifier]},
         None,
-        lambda: removal.delete(
-            resource, lambda: getattr(client, kind.delete)(**{kind.identifier: current[kind.identifier]})
-        ),
+        lambda: removal.delete(resource, lambda: getattr(client, kind.delete)(**call)),
     )
 
 
@@ -97,8 +97,11 @@ class Resource:
         self.label = f"{kind.label} {name}"
         self.create_shapes = service_model.members(self.client, kind.create)
         self.update_shapes = service_model.members(self.client, kind.update)
-        self.tags = {**context.tags, "Name": name} if kind.name_tag else dict(context.tags)
-        checked = self._check(properties)
+        more = properties.get("Tags") or {}
+        if not isinstance(more, dict):
+            raise CheckopError(f"{self.label}: Tags is {more!r}, allowed is a mapping. Correct the task.")
+        self.tags = {**context.tags, **({"Name": name} if kind.name_tag else {}), **{k: str(more[k]) for k in more}}
+        checked = self._check({key: value for key, value in properties.items() if key != "Tags"})
         self.parts = {part: checked.pop(part) for part in kind.parts if part in checked}
         self.options = {option: checked.pop(option) for option in kind.options if option in checked}
         self.secrets = {secret: checked.pop(secret) for secret in self._sensitive() if secret in checked}
@@ -127,7 +130,9 @@ class Resource:
         return {**checked, **documents}
 
     def _part_shape(self, part: Part) -> Any:
-        return service_model.members(self.client, part.operation)[part.member] if part.operation else TEXTS
+        if not part.operation:
+            return ANY if part.sides else TEXTS
+        return service_model.members(self.client, part.operation)[part.member]
 
     # --- finding and comparing
 
@@ -192,7 +197,7 @@ class Resource:
         if tags is not None and not (tags == {} and kind.tags and kind.tags.late):
             ownership.require(plan, self.label, tags, self.context.tags)
         desired = kind.settle(current, {**self.desired, **self.options})
-        desired = {name: value for name, value in desired.items() if name not in kind.options}
+        desired = {name: value for name, value in desired.items() if name not in (*kind.options, *kind.initial)}
         before = {name: self._as_desired(current, name, value) for name, value in desired.items()}
         after = {name: self._comparable(name, value) for name, value in desired.items()}
         fixed = [name for name in desired if self._is_fixed(name)]
@@ -224,7 +229,9 @@ class Resource:
         if not urgent:
             self._await()
         needed = [name for name in service_model.required(self.client, kind.update) if name in self.desired]
-        call = {name: self.desired[name] for name in needed} | kind.request(changed, current)
+        # A call that creates or replaces takes everything.
+        base = self.desired if kind.update == kind.create else {name: self.desired[name] for name in needed}
+        call = base | kind.request(changed, current)
         call = {kind.identifier: current[kind.identifier], **self._sent(call), **self.options, **urgent}
         self._patiently(lambda: getattr(self.client, kind.update)(**call))
 
@@ -234,9 +241,12 @@ class Resource:
         if part.keyed:
             self._require_keys(name, read, desired)
             read = {key: value for key, value in read.items() if key in desired}
-        whole = not part.operation
-        before = self._comparable(name, read) if whole else self._same_shape(name, read, desired)
-        after = self._comparable(name, desired)
+        if part.sides:
+            before, after = part.sides(read, desired)
+        else:
+            whole = not part.operation
+            before = self._comparable(name, read) if whole else self._same_shape(name, read, desired)
+            after = self._comparable(name, desired)
         self.context.plan.step(
             f"{self.label}: {name}",
             before if isinstance(before, dict) else {name: before},
@@ -285,7 +295,8 @@ class Resource:
         return str(json.loads(answer["SecretString"])[key])
 
     def _patiently(self, call: Callable[[], object]) -> object:
-        return retry(call, self.kind.retried) if self.kind.retried else call()
+        kind = self.kind
+        return retry(call, kind.retried, about=kind.retried_about) if kind.retried else call()
 
     def _serves(self, current: Data) -> bool:
         kind = self.kind
@@ -336,4 +347,12 @@ class _Texts:
     metadata: Mapping[str, Any] = {}
 
 
+class _Any:
+    """The shape of a value that its part reads and writes by several calls."""
+
+    type_name = "any"
+    metadata: Mapping[str, Any] = {}
+
+
 TEXTS = _Texts()
+ANY = _Any()

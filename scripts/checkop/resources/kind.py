@@ -81,6 +81,8 @@ class Part:
         The value is a mapping of which AWS knows all keys: only the keys given are compared, others are refused.
     created:
         The create call takes the property too.
+    sides:
+        Gets the value as it is and as desired; returns what is to be compared of both.
     """
 
     read: Callable[[Any, Data], Any]
@@ -89,6 +91,7 @@ class Part:
     member: str = ""
     keyed: bool = False
     created: bool = False
+    sides: Callable[[Any, Any], tuple[Any, Any]] | None = None
 
 
 def _as_desired(_current: Data, desired: Data) -> Data:
@@ -153,6 +156,10 @@ class Kind:
         Gets changed properties and description; returns the options of a change that must not wait until it is ready.
     retried:
         Error codes that mean "not yet" to create and update, beside those that EC2 gives for what it made just now.
+    retried_about:
+        Words that such an error's message must hold as well.
+    initial:
+        Properties that matter when it is created, and are never compared.
     name_tag:
         Whether it carries its name as tag ``Name`` too.
     listed:
@@ -185,6 +192,8 @@ class Kind:
     serves: Callable[[Data], bool] | None = None
     urgent: Callable[[Data, Data], Data] = lambda _changed, _current: {}
     retried: Collection[str] = ()
+    retried_about: str = ""
+    initial: Collection[str] = ()
     name_tag: bool = True
     listed: Callable[[Any, Data], list[Data]] | None = None
     name_of: Callable[[Data], str] = lambda _current: ""
@@ -226,7 +235,7 @@ def unless_missing(call: Callable[[], Any], *missing: str) -> Any:
         raise
 
 
-def pages(client: Any, operation: str, listing: str, **parameters: Any) -> list[Data]:
+def pages(client: Any, operation: str, listing: str, **parameters: Any) -> list[Any]:
     """Give all entries of a paginated listing."""
     return [item for page in client.get_paginator(operation).paginate(**parameters) for item in page[listing]]
 

@@ -79,7 +79,7 @@ def _value(path: str, shape: Any, value: Any, faults: list[str]) -> Any:
     scalars = {"boolean": _boolean, "string": _text, **dict.fromkeys(NUMBERS, _number)}
     if shape.type_name in containers:
         return containers[shape.type_name](path, shape, value, faults)
-    if isinstance(value, dict | list):
+    if isinstance(value, dict | list) and shape.type_name in scalars:
         faults.append(f"{path} is {value!r}, allowed is a {shape.type_name}")
         return value
     return scalars[shape.type_name](path, shape, value, faults) if shape.type_name in scalars else value

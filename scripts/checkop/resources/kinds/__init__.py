@@ -6,14 +6,21 @@ import difflib
 from typing import TYPE_CHECKING
 
 from checkop.errors import CheckopError
-from checkop.resources.kinds import elbv2, rds, s3
+from checkop.resources.kinds import autoscaling, ec2, elbv2, iam, rds, s3
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from checkop.resources.kind import Kind
 
-KINDS: Mapping[str, Kind] = {**elbv2.KINDS, **rds.KINDS, **s3.KINDS}
+KINDS: Mapping[str, Kind] = {
+    **autoscaling.KINDS,
+    **ec2.KINDS,
+    **elbv2.KINDS,
+    **iam.KINDS,
+    **rds.KINDS,
+    **s3.KINDS,
+}
 
 
 def kind_of(type_name: str) -> Kind:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from checkop.errors import CheckopError
 from checkop.provision import lookup
-from checkop.provision.host_policies import POOL_TAG
 from checkop.reconcile import missing_tags, tag_list, tag_map
+from checkop.resources.host_policies import POOL_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,15 +1,15 @@
-"""Base ChOp, the hub: one instance with its own address, kept and never replaced by a run (Amazon EC2 User Guide)."""
+"""Base ChOp: one instance with its own address, kept and never replaced by a run (Amazon EC2 User Guide)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from checkop.errors import CheckopError
+from checkop.images.source import IN_SERVICE, VERIFIED, Source, published_images, source_image
 from checkop.provision import lookup
-from checkop.provision.addresses import pool_addresses
-from checkop.provision.images import IN_SERVICE, VERIFIED, Source, published_images, source_image
-from checkop.provision.launch_template import METADATA_OPTIONS, Machine, root_volume
 from checkop.reconcile import UNKNOWN, missing_tags, retry, tag_list, tag_map
+from checkop.resources.address_pool import pool_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,9 +21,53 @@ if TYPE_CHECKING:
     from checkop.reconcile import Plan
 
 ALIVE = ["pending", "running", "stopping", "stopped"]
+# Only requests with a session token reach the metadata service, and their answers do not leave the instance.
+METADATA_OPTIONS = {
+    "HttpEndpoint": "enabled",
+    "HttpTokens": "required",
+    "HttpPutResponseHopLimit": 1,
+    "InstanceMetadataTags": "enabled",
+}
 
 
-class HubReconciler:
+@dataclass(frozen=True)
+class Machine:
+    """What an instance is, apart from its image and its place.
+
+    Parameters
+    ----------
+    root_volume_gb:
+        GiB of the encrypted root volume.
+    tags:
+        Tags of instances, volumes and network interfaces.
+    """
+
+    instance_type: str
+    key_name: str
+    instance_profile: str
+    security_group_id: str
+    root_device: str
+    root_volume_gb: int
+    root_volume_type: str
+    tags: Mapping[str, str]
+
+
+def root_volume(machine: Machine) -> list[dict[str, Any]]:
+    """Give the block device mappings: one encrypted root volume, which ends with its instance."""
+    return [
+        {
+            "DeviceName": machine.root_device,
+            "Ebs": {
+                "VolumeSize": machine.root_volume_gb,
+                "VolumeType": machine.root_volume_type,
+                "Encrypted": True,
+                "DeleteOnTermination": True,
+            },
+        }
+    ]
+
+
+class BaseInstance:
     """Make the hub true.
 
     Parameters
@@ -209,7 +253,7 @@ class HubReconciler:
         return found[0]["PublicIp"] if found else UNKNOWN
 
 
-def ensure_hub(clients: Clients, plan: Plan, params: Mapping[str, Any]) -> dict[str, Any]:
+def converge(clients: Clients, plan: Plan, params: Mapping[str, Any]) -> dict[str, Any]:
     """Make the hub and give it its address.
 
     A new hub starts from the image in service, else from the newest verified one, else from the vendor's.
@@ -217,7 +261,7 @@ def ensure_hub(clients: Clients, plan: Plan, params: Mapping[str, Any]) -> dict[
     Parameters
     ----------
     params:
-        The options of the module ``checkop_hub``, which documents them.
+        The options of the module ``checkop_base_instance``, which documents them.
 
     Returns
     -------
@@ -237,7 +281,7 @@ def ensure_hub(clients: Clients, plan: Plan, params: Mapping[str, Any]) -> dict[
         root_volume_type=params["root_volume_type"],
         tags={**tags, "Name": params["name"], "checkop:group": "base_chop"},
     )
-    reconciler = HubReconciler(ec2, plan, params["name"], machine, protected=params["termination_protection"])
+    reconciler = BaseInstance(ec2, plan, params["name"], machine, protected=params["termination_protection"])
     hub = reconciler.find(tags)
     if hub is None:
         subnet = lookup.zone_subnets(ec2, vpc, tags, "public", [zone], check=plan.check)[0]

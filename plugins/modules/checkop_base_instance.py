@@ -2,7 +2,7 @@
 """Ansible module: make Base ChOp, the hub instance, true."""
 
 DOCUMENTATION = r"""
-module: checkop_hub
+module: checkop_base_instance
 short_description: Make the hub instance and give it its Elastic IP address
 description:
   - Finds the instance by name and ownership tag; launches it when there is none, and never replaces one that exists.
@@ -29,7 +29,7 @@ author: [CheckOP operations]
 
 EXAMPLES = r"""
 - name: Make Base ChOp
-  checkop_hub:
+  checkop_base_instance:
     name: Base ChOp
     network: checkop
     zone: us-east-1a
@@ -55,7 +55,7 @@ changes: {description: What was or would be changed, type: list, returned: succe
 from ansible.module_utils.basic import AnsibleModule
 
 from checkop.module import COMMON, run
-from checkop.provision.hub import ensure_hub
+from checkop.resources.base_instance import converge
 
 TEXT = ("name", "network", "zone", "instance_type", "key_name", "instance_profile", "security_group", "root_device",
         "root_volume_type", "ssm_prefix")  # fmt: skip
@@ -78,4 +78,4 @@ SPEC = {
 
 
 if __name__ == "__main__":
-    run(AnsibleModule(argument_spec={**COMMON, **SPEC}, supports_check_mode=True), ensure_hub)
+    run(AnsibleModule(argument_spec={**COMMON, **SPEC}, supports_check_mode=True), converge)
