@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from checkop import ledger as ledgers
 from checkop.errors import CheckopError
@@ -63,7 +63,7 @@ class Found:
         good = [each.finished for each in self.entries if each.image == image and each.result == "succeeded"]
         if refresh.start and any(datetime.fromisoformat(finished) > refresh.start for finished in good):
             return ""
-        return f"AWS rolled it back (refresh {refresh.refresh_id}, {refresh.status}: {refresh.reason or 'no reason given'})"
+        return f"AWS rolled it back (refresh {refresh.refresh_id}, {refresh.status}: {refresh.reason or 'no reason'})"
 
     def in_service(self, image: str) -> bool:
         """Whether an image, with the inventory's settings, is what the whole fleet runs."""
@@ -142,15 +142,15 @@ def idle(kit: Tools) -> None:
     )
 
 
-def take_lock(kit: Tools, release: str, operation: str, image: str, *, size: int = 0) -> None:
-    """Take the lock.
+def take_lock(kit: Tools, release: str, operation: str, image: str, **before: Any) -> None:
+    """Take the lock (as `Lock.take`).
 
     Raises
     ------
     CheckopError
         Somebody else was faster.
     """
-    if kit.lock.take(release, operation, image, kit.clock.now(), size=size):
+    if kit.lock.take(release, operation, image, kit.clock.now(), **before):
         return
     other = kit.lock.read()
     raise CheckopError(
