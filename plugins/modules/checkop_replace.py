@@ -5,8 +5,8 @@ DOCUMENTATION = r"""
 module: checkop_replace
 short_description: Replace one instance of the fleet without losing a request
 description:
-  - With room below the group's maximum a fresh instance serves before the sick one is drained and ended; without,
-    the sick one goes first.
+  - With room below the group's maximum a fresh instance serves in the same zone before the sick one is drained and
+    ended; without, the sick one goes first. Meanwhile Auto Scaling does not even out the zones (AZRebalance).
   - Run again after an interruption it goes on where it stood.
 options:
   region: {description: Region of the fleet., type: str, required: true}

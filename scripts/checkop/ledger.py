@@ -163,21 +163,33 @@ def newest_first(entries: Sequence[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.release, reverse=True)
 
 
+def taken_back(entries: Sequence[Entry]) -> dict[str, Entry]:
+    """Return image to the release that ended with its way back, for images whose newest release ended so.
+
+    A release that failed counts as one that was rolled back; a rollback takes back the image that it replaces.
+    """
+    newest: dict[str, Entry | None] = {}
+    for entry in newest_first(entries):
+        if entry.operation == "rollback":
+            if entry.result != "aborted" and entry.previous_image not in {"", entry.image}:
+                newest.setdefault(entry.previous_image, entry)
+        elif entry.returning or entry.result in {"rolled_back", "failed"}:
+            newest.setdefault(entry.image, entry)
+        if entry.result == "succeeded":
+            newest.setdefault(entry.image, None)
+    return {image: entry for image, entry in newest.items() if entry is not None}
+
+
 def last_good(entries: Sequence[Entry]) -> Entry | None:
     """Return the newest release that succeeded with another image than the one in service: the default way back."""
     current = in_service(entries)
     if current is None:
         return None
-    passed = {current.image}
-    # What was already taken back from is no way back: after 1, 2, back to 1, the last good before 1 is not 2.
-    for entry in newest_first(entries):
-        if entry.result != "succeeded":
-            continue
-        if entry.operation == "rollback":
-            passed.add(entry.previous_image)
-        if entry.image not in passed:
-            return entry
-    return None
+    # What was already taken back is no way back: after 1, 2, back to 1, the last good before 1 is not 2.
+    passed = {current.image, *taken_back(entries)}
+    return next(
+        (entry for entry in newest_first(entries) if entry.result == "succeeded" and entry.image not in passed), None
+    )
 
 
 def find(entries: Sequence[Entry], release: str) -> Entry:

@@ -266,20 +266,32 @@ class Engine:
             f"increasing the capacity from {counted} to {counted + 1}."
         )
         try:
+            self.launch(group, subnet_id, now, cause)
+        except LaunchError as error:
+            group.launch_error, group.launch_again_at = str(error), now + self.launch_retry
+            return False
+        group.launch_error = None
+        return True
+
+    def launch(self, group: Group, subnet_id: str, now: float, cause: str) -> Member:
+        """Launch an instance into a subnet; raises LaunchError, and either way an activity tells it.
+
+        `cause` continues the sentence "At <time> ...".
+        """
+        underway = group.refresh
+        try:
             launch_template = self.around.resolve(
                 _specification(underway.configuration) if underway else group.launch_template
             )
             member = self.around.launch(group, launch_template, subnet_id)
         except LaunchError as error:
-            group.launch_error, group.launch_again_at = str(error), now + self.launch_retry
             activity = Activity(
                 group.name, "Launching a new EC2 instance.", f"At {moment(now):%Y-%m-%dT%H:%M:%SZ} {cause}", now
             )
-            activity.zone, activity.subnet_id = zone, subnet_id
+            activity.zone, activity.subnet_id = self.around.zone_of(subnet_id), subnet_id
             activity.end(now, "Failed", f"{error} Launching EC2 instance failed.")
             group.activities.insert(0, activity)
-            return False
-        group.launch_error = None
+            raise
         group.last_scaling_at = now
         member.activity = self._activity(
             group, member, now, f"Launching a new EC2 instance: {member.instance_id}", cause
@@ -287,7 +299,7 @@ class Engine:
         member.activity.status, member.activity.progress = "PreInService", 30
         group.members.append(member)
         self._moved = True
-        return True
+        return member
 
     def _scale_in(self, group: Group, now: float, wanted: int) -> bool:
         underway = group.refresh

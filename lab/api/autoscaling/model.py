@@ -218,6 +218,8 @@ class Group:
     rebalancing: bool = False
     # Who last changed the desired capacity, as activities tell it; ends with a space unless empty.
     capacity_cause: str = ""
+    # Answers of LaunchInstances by ClientToken.
+    launched: dict[str, dict[str, Any]] = field(default_factory=dict)
     launch_error: str | None = None
     launch_again_at: float = 0
     last_scaling_at: float | None = None

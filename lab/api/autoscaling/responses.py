@@ -67,6 +67,10 @@ class LabAutoScalingResponse(PolicyRequests, BaseResponse):  # type: ignore[misc
         self.backend.set_desired(self._group(), self._get_int_param("DesiredCapacity"), honor_cooldown=honor)
         return EmptyResult()
 
+    def launch_instances(self) -> ActionResult:
+        """LaunchInstances."""
+        return ActionResult(self.backend.launch_instances(self._group(), self._get_params()))
+
     def suspend_processes(self) -> ActionResult:
         """SuspendProcesses."""
         self._group().suspended |= self._processes()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from checkop import ledger as ledgers
 from checkop.errors import CheckopError
 from checkop.rollout import forecast, plan, preferences
-from checkop.rollout.begin import Found, Outcome, attach, find, follow, new_entry, say_forecast
+from checkop.rollout.begin import Found, Outcome, attach, find, follow, new_entry, recall_hint, say_forecast
 
 if TYPE_CHECKING:
     from checkop.ledger import Entry
@@ -115,7 +115,8 @@ def _wait_for_other(kit: Tools, settings: Settings, entry: Entry) -> Outcome:
     while kit.clock.seconds() < end:
         found = kit.ledger.get(entry.release)
         if found is not None and not found.open:
-            return _expected(Outcome(True, f"release {found.release} ended as {found.result}: {found.reason}", found))
+            text = f"release {found.release} ended as {found.result}: {found.reason}{recall_hint(found)}"
+            return _expected(Outcome(True, text, found))
         kit.clock.sleep(settings.poll_seconds)
     raise CheckopError(
         f"Release {entry.release} was not taken back within {settings.timeout_seconds} s; see "

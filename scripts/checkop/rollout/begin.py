@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
 
 from checkop import ledger as ledgers
 from checkop.errors import CheckopError
@@ -13,6 +14,8 @@ from checkop.rollout.engine import Roll
 from checkop.rollout.rolling import Rolling
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from checkop.rollout.kit import Tools
     from checkop.rollout.lock import Holder
     from checkop.rollout.model import Image, Observation, TemplateVersion
@@ -42,6 +45,25 @@ class Found:
     current: TemplateVersion | None
     wanted: TemplateVersion | None
     entries: list[Entry]
+
+    def taken_back(self, image: str, versions: Sequence[TemplateVersion]) -> str:
+        """Say how an image was taken back, or return empty: by the ledger, or by AWS alone when its operator was gone.
+
+        AWS keeps a refresh for six weeks (DescribeInstanceRefreshes); `versions` are those of the launch template.
+        """
+        entry = ledgers.taken_back(self.entries).get(image)
+        if entry is not None and entry.operation == "rollback":
+            return f"release {entry.release} brought {entry.image} back in its place"
+        if entry is not None:
+            return f"release {entry.release} of it {entry.result.replace('_', ' ')}: {entry.reason}"
+        numbers = {version.number for version in versions if version.image_id == image}
+        refresh = next((each for each in self.observation.refreshes if each.template_version in numbers), None)
+        if refresh is None or not refresh.status.startswith("Rollback"):
+            return ""
+        good = [each.finished for each in self.entries if each.image == image and each.result == "succeeded"]
+        if refresh.start and any(datetime.fromisoformat(finished) > refresh.start for finished in good):
+            return ""
+        return f"AWS rolled it back (refresh {refresh.refresh_id}, {refresh.status}: {refresh.reason or 'no reason'})"
 
     def in_service(self, image: str) -> bool:
         """Whether an image, with the inventory's settings, is what the whole fleet runs."""
@@ -120,15 +142,15 @@ def idle(kit: Tools) -> None:
     )
 
 
-def take_lock(kit: Tools, release: str, operation: str, image: str, *, size: int = 0) -> None:
-    """Take the lock.
+def take_lock(kit: Tools, release: str, operation: str, image: str, **before: Any) -> None:
+    """Take the lock (as `Lock.take`).
 
     Raises
     ------
     CheckopError
         Somebody else was faster.
     """
-    if kit.lock.take(release, operation, image, kit.clock.now(), size=size):
+    if kit.lock.take(release, operation, image, kit.clock.now(), **before):
         return
     other = kit.lock.read()
     raise CheckopError(
@@ -172,7 +194,13 @@ def follow(kit: Tools, settings: Settings, entry: Entry, *, resumed: bool) -> Ou
         "aborted": f"release {ended.release} was not begun: {ended.reason}",
     }
     message = told.get(ended.result, f"release {ended.release} failed: {ended.reason}. See docs/when-it-goes-wrong.md")
-    return Outcome(True, message, ended, failed=ended.result != "succeeded")
+    return Outcome(True, message + recall_hint(ended), ended, failed=ended.result != "succeeded")
+
+
+def recall_hint(ended: Entry) -> str:
+    """Return how to bar the image that a release which has ended took out of service, or empty."""
+    image = ledgers.taken_back([ended])
+    return "".join(f". Bar {name} everywhere if it is bad: checkop recall {name} --reason TEXT" for name in image)
 
 
 def say_forecast(kit: Tools, wanted: str, image: Image | None, lines: tuple[str, ...]) -> None:

@@ -72,8 +72,9 @@ class Holder:
     host: str
     pid: int
     born: str
-    # Of a `replace`: the group's size before it.
+    # Of a `replace`: the group's size before it, and whether its zones were evened out then.
     size: int = 0
+    rebalance: bool = False
 
     def of(self, session: Session) -> bool:
         """Whether this very process holds it."""
@@ -132,9 +133,10 @@ class Lock:
                 f"releases), then delete it: aws ssm delete-parameter --name {self._name}"
             ) from error
 
-    def take(self, release: str, operation: str, image: str, now: datetime, *, size: int = 0) -> bool:
-        """Take a free lock; False when somebody was faster."""
-        holder = Holder(release, operation, image, timestamp(now), timestamp(now), **asdict(self.session), size=size)
+    def take(self, release: str, operation: str, image: str, now: datetime, **before: Any) -> bool:
+        """Take a free lock, with what a `replace` notes of the group `before` it; False when somebody was faster."""
+        moment = timestamp(now)
+        holder = Holder(release, operation, image, moment, moment, **asdict(self.session), **before)
         try:
             self._put(holder, overwrite=False)
         except ClientError as error:

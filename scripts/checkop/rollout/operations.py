@@ -50,7 +50,7 @@ def rollout(kit: Tools, settings: Settings, image: str, *, check: bool = False) 
     if found.in_service(wanted):
         desired = found.observation.group.desired
         return Outcome(False, f"image {wanted} is in service on all {desired} instances: nothing to do")
-    facts = _facts(kit, settings, wanted, found)
+    facts = _facts(kit, settings, wanted, found, by_name=image != "latest")
     first = found.observation.group.desired == 0
     refused = preflight.refusals(facts, settings)
     if not refused:
@@ -101,8 +101,9 @@ def wanted_image(world: World, image: str) -> str:
     return found
 
 
-def _facts(kit: Tools, settings: Settings, wanted: str, found: Found) -> preflight.Facts:
+def _facts(kit: Tools, settings: Settings, wanted: str, found: Found, *, by_name: bool) -> preflight.Facts:
     world = kit.world
+    template = found.observation.group.template_id
     known = {alarm.name for alarm in found.observation.alarms}
     return preflight.Facts(
         wanted_image=wanted,
@@ -115,6 +116,7 @@ def _facts(kit: Tools, settings: Settings, wanted: str, found: Found) -> preflig
         missing_alarms=tuple(name for name in settings.alarms if name not in known),
         leftovers=green_leftovers(world, settings),
         today=kit.clock.now().date(),
+        taken_back="" if by_name else found.taken_back(wanted, world.template_versions(template)),
     )
 
 
@@ -127,6 +129,6 @@ def preview(kit: Tools, settings: Settings, image: str) -> tuple[list[str], fore
     """Return what a rollout would be refused for, and its forecast; nothing is changed."""
     wanted = wanted_image(kit.world, image)
     found = find(kit)
-    refused = preflight.refusals(_facts(kit, settings, wanted, found), settings)
+    refused = preflight.refusals(_facts(kit, settings, wanted, found, by_name=image != "latest"), settings)
     first = found.observation.group.desired == 0
     return refused, forecast.make(_plan(found, settings), settings, found.entries, first=first)

@@ -36,6 +36,8 @@ class Facts:
     # What a blue/green release that was not cleaned up has left.
     leftovers: tuple[str, ...]
     today: date
+    # How the image was taken back, if it was and nobody named it.
+    taken_back: str = ""
 
 
 def refusals(facts: Facts, settings: Settings) -> list[str]:
@@ -89,6 +91,12 @@ def _image(facts: Facts) -> list[str]:
     if image.state != "available":
         found.append(
             f"Image {image.image_id} ({image.name}) is {image.state}; wait until it is available, or bake again."
+        )
+    if facts.taken_back and not image.recalled:
+        found.append(
+            f"Image {image.image_id} ({image.name}) is the newest verified one, but {facts.taken_back}. Roll it out by "
+            f"name with -e image={image.image_id}, or bar it (checkop recall {image.image_id} --reason TEXT), which "
+            "makes the newest good image the default."
         )
     if image.recalled:
         found.append(

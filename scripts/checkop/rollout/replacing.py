@@ -1,7 +1,9 @@
 """Replace: one sick instance makes way for a fresh one, which serves before it goes wherever the group has room.
 
-The group runs one more until the fresh one is healthy, then the sick one is drained and ended and the group has its
-size again.
+The group runs one more, in the sick one's zone, until the fresh one is healthy; then the sick one is drained and ended
+and the group has its size again. A larger desired capacity would not do: Auto Scaling launches into any of the emptiest
+zones, and evens the zones out afterwards by terminating a healthy instance. Follows "Launch instances synchronously"
+and "Suspend and resume processes" of the Amazon EC2 Auto Scaling User Guide.
 What was begun is in the lock: its `image` is the instance, its `size` the group's size before.
 """
 
@@ -23,8 +25,14 @@ if TYPE_CHECKING:
     from checkop.rollout.settings import Settings
 
 OPERATION = "replace"
+# Evens out the zones (SuspendProcesses); it would end more than the sick one, and stays away meanwhile.
+REBALANCE = "AZRebalance"
 # Stands where a release's number would in the lock.
 NO_RELEASE = "-"
+
+
+class LaunchFailedError(CheckopError):
+    """The fresh instance could not be launched."""
 
 
 class Step(Enum):
@@ -38,10 +46,11 @@ class Step(Enum):
 
 @dataclass(frozen=True)
 class Task:
-    """What is being replaced: the instance, and the group's size before."""
+    """What is being replaced: the instance, the group's size before, and whether its zones were evened out then."""
 
     instance: str
     size: int
+    rebalance: bool
 
 
 def next_step(observation: Observation, task: Task) -> Step:
@@ -91,12 +100,18 @@ def replace_instance(kit: Tools, settings: Settings, instance: str, *, check: bo
         refused = refusals(found, settings, instance, kit)
         if refused:
             raise CheckopError("Refused, and nothing was changed:\n  - " + "\n  - ".join(refused))
-        task = Task(instance, found.observation.group.desired)
+        group = found.observation.group
+        task = Task(instance, group.desired, REBALANCE not in group.suspended)
         if check:
-            return Outcome(True, f"would replace {instance}: {_how(found.observation.group)}")
-        take_lock(kit, NO_RELEASE, OPERATION, instance, size=task.size)
-        kit.tell(f"replacing {instance}: {_how(found.observation.group)}")
-    _carry_out(kit, settings, task)
+            return Outcome(True, f"would replace {instance}: {_how(group)}")
+        take_lock(kit, NO_RELEASE, OPERATION, instance, size=task.size, rebalance=task.rebalance)
+        kit.tell(f"replacing {instance}: {_how(group)}")
+    try:
+        _carry_out(kit, settings, task)
+    except LaunchFailedError:
+        # Nothing was begun, so that nobody has to finish it.
+        kit.lock.give_back()
+        raise
     kit.lock.give_back()
     return Outcome(True, f"{instance} was replaced, {task.size} instances are healthy in every zone")
 
@@ -146,16 +161,28 @@ def _resume(kit: Tools, instance: str, *, check: bool) -> Task | None:
     if not kit.lock.take_over(holder, now):
         raise CheckopError(f"Another operator took over at this very moment. Under way: {holder.sentence()}.")
     kit.tell(f"going on with {holder.sentence()}")
-    return Task(instance, holder.size)
+    return Task(instance, holder.size, holder.rebalance)
 
 
 def _how(group: Group) -> str:
     if group.desired < group.max_size:
-        return "a fresh one serves first, then it finishes open requests and ends"
+        return "a fresh one serves first in the same zone, then it finishes open requests and ends"
     return "the group is at its maximum, so it finishes open requests and ends first, and a fresh one follows"
 
 
 def _carry_out(kit: Tools, settings: Settings, task: Task) -> None:
+    kit.lock.insist(kit.clock.now())
+    kit.world.suspend(REBALANCE)
+    try:
+        _until_done(kit, settings, task)
+    finally:
+        holder = kit.lock.read()
+        # Who took over meanwhile resumes it at its own end.
+        if task.rebalance and (holder is None or holder.of(kit.lock.session)):
+            kit.world.resume(REBALANCE)
+
+
+def _until_done(kit: Tools, settings: Settings, task: Task) -> None:
     begun = kit.clock.seconds()
     said, at = "", begun
     while True:
@@ -166,7 +193,7 @@ def _carry_out(kit: Tools, settings: Settings, task: Task) -> None:
         if step is Step.DONE:
             return
         if step is Step.GROW:
-            kit.world.set_desired(observation.group, task.size + 1)
+            _launch(kit, observation, task)
         elif step is Step.END:
             # Decrementing only what was added, so that a second run never shrinks the group.
             kit.world.terminate(task.instance, decrement=observation.group.desired > task.size)
@@ -181,3 +208,13 @@ def _carry_out(kit: Tools, settings: Settings, task: Task) -> None:
                 "to go on, or see docs/when-it-goes-wrong.md."
             )
         kit.clock.sleep(settings.poll_seconds)
+
+
+def _launch(kit: Tools, observation: Observation, task: Task) -> None:
+    zone = next(each.zone for each in observation.group.instances if each.instance_id == task.instance)
+    error = kit.world.launch(observation.group, zone)
+    if error:
+        raise LaunchFailedError(
+            f"No instance could be launched in {zone}, the zone of {task.instance} ({error}); nothing was replaced. "
+            f"Try again later, or scale out over every zone: playbooks/scale.yml -e size={task.size + 1}."
+        )

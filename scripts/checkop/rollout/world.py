@@ -8,6 +8,7 @@ answer, DescribeTargetHealth all targets, DescribeAlarms up to a hundred names, 
 from __future__ import annotations
 
 import json
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -286,6 +287,27 @@ class World:
         self.clients.autoscaling.set_desired_capacity(
             AutoScalingGroupName=group.name, DesiredCapacity=desired, HonorCooldown=False
         )
+
+    def launch(self, group: Group, zone: str) -> str:
+        """Launch one instance more in a zone (LaunchInstances); return AWS's error, or empty when it was launched."""
+        answer = self.clients.autoscaling.launch_instances(
+            AutoScalingGroupName=group.name,
+            RequestedCapacity=1,
+            AvailabilityZones=[zone],
+            # An answer that was lost on its way launches no second one.
+            ClientToken=uuid.uuid4().hex,
+        )
+        return "; ".join(f"{error['ErrorCode']}: {error['ErrorMessage']}" for error in answer.get("Errors", ()))
+
+    def suspend(self, process: str) -> None:
+        """Suspend a process of the fleet's group (SuspendProcesses)."""
+        self.clients.autoscaling.suspend_processes(
+            AutoScalingGroupName=self._settings.fleet, ScalingProcesses=[process]
+        )
+
+    def resume(self, process: str) -> None:
+        """Resume a process of the fleet's group (ResumeProcesses)."""
+        self.clients.autoscaling.resume_processes(AutoScalingGroupName=self._settings.fleet, ScalingProcesses=[process])
 
     def terminate(self, instance_id: str, *, decrement: bool) -> None:
         """End one instance of a group, drained first (TerminateInstanceInAutoScalingGroup)."""

@@ -58,6 +58,24 @@ def test_scaling_in_keeps_the_zones_even(world):
     assert zones(world) == ["us-east-1a", "us-east-1d"]
 
 
+def test_launch_instances_launches_into_the_zone_named_and_counts_it(world):
+    world.fleet()
+    answer = world.autoscaling.launch_instances(
+        **GROUP, RequestedCapacity=1, AvailabilityZones=["us-east-1d"], ClientToken="once"
+    )
+    again = world.autoscaling.launch_instances(
+        **GROUP, RequestedCapacity=1, AvailabilityZones=["us-east-1d"], ClientToken="once"
+    )
+    assert answer["Instances"] == again["Instances"]
+    world.tick(times=2)
+    assert zones(world) == ["us-east-1a", "us-east-1d", "us-east-1d"]
+    assert world.group()["DesiredCapacity"] == 3
+    with pytest.raises(ClientError, match="Name one Availability Zone"):
+        world.autoscaling.launch_instances(**GROUP, RequestedCapacity=1)
+    with pytest.raises(ClientError, match="would exceed the max size"):
+        world.autoscaling.launch_instances(**GROUP, RequestedCapacity=2, AvailabilityZones=["us-east-1d"])
+
+
 def test_termination_policy_newest_instance_is_honoured(world):
     world.fleet(TerminationPolicies=["NewestInstance"])
     before = {m["InstanceId"] for m in world.members()}

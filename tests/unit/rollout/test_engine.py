@@ -608,7 +608,7 @@ def test_replacement_of_an_operator_whose_machine_slept_stops_where_another_took
     bench.clock.time += 100
     assert ben.lock.take_over(ben.lock.read(), bench.clock.now())
     with pytest.raises(CheckopError, match="the replace of i-0001, by ben@host-ben"):
-        replacing._carry_out(ana, bench.settings, replacing.Task("i-0001", 2))
+        replacing._carry_out(ana, bench.settings, replacing.Task("i-0001", 2, rebalance=True))
     assert ben.lock.read().of(ben.lock.session)
 
 
