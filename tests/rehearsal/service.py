@@ -149,17 +149,29 @@ class Service:
         """Run a playbook to its good end."""
         return self.runner.finish(self.begin(playbook, **variables))
 
+    def on_instance(self, instance_id: str, command: str) -> None:
+        """Run a command as root on an instance of the fleet."""
+        (found,) = self.client("ec2").describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"]
+        words = ["ansible", found["PublicIpAddress"], "--inventory", f"{found['PublicIpAddress']},", "--become"]
+        words += ["--user", "centos", "--module-name", "ansible.builtin.raw", "--args", command]
+        subprocess.run(words, env=self.environment, check=True, capture_output=True, text=True)
+
     def lab(self, *words: str) -> None:
         """Give the lab a command."""
         subprocess.run(["lab", *words], env=self.environment, check=True, capture_output=True, text=True)
 
     # What is there.
 
-    def fleet(self) -> list[Member]:
-        """Return the instances of the group."""
+    def group(self) -> dict[str, Any]:
+        """Return the fleet's group as Auto Scaling describes it."""
         names = [self.facts["fleet_name"]]
         found = self.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=names)
-        group = found["AutoScalingGroups"][0]
+        group: dict[str, Any] = found["AutoScalingGroups"][0]
+        return group
+
+    def fleet(self) -> list[Member]:
+        """Return the instances of the group."""
+        group = self.group()
         targets = self.client("elbv2").describe_target_health(TargetGroupArn=group["TargetGroupARNs"][0])
         health = {
             target["Target"]["Id"]: target["TargetHealth"]["State"] for target in targets["TargetHealthDescriptions"]

@@ -13,9 +13,12 @@ import pytest
 
 from lab import drains
 from lab.errors import LabError
+from tests.rehearsal.service import until
 
 # How long what stands behind the service is away.
 AWAY_SECONDS = 20
+# A failover of RDS takes one to two minutes (RDS user guide, "Failing over a Multi-AZ DB instance"), a bad one longer.
+FAILOVER_SECONDS = 150
 pytestmark = pytest.mark.rehearsal
 faults = pytest.mark.faults
 
@@ -141,7 +144,7 @@ def test_image_that_turns_unhealthy_after_the_first_checkpoint(service):
     with service.case("turns_unhealthy", 180):
         # As in production, the checkpoint is held for longer than the image takes to turn.
         step = service.begin("rollout", image=bad, rollout_checkpoint_delay_seconds=90)
-        takes_back(service, step, "healthy")
+        takes_back(service, step, "/health/ready")
         assert service.settled()[0].image == before
 
 
@@ -212,6 +215,40 @@ def test_database_is_away_for_20_seconds(service):
         with service.excuse("uploads that could not be recorded without the database", AWAY_SECONDS + 1):
             service.lab("fault", "stop-database", "--seconds", str(AWAY_SECONDS))
         completes(service, step, image)
+
+
+@faults
+def test_failover_of_the_database_replaces_nothing(service):
+    before = {one.instance_id for one in service.settled()}
+    seen: set[str] = set()
+    bad: set[str] = set()
+    with service.case("database_failover", FAILOVER_SECONDS + 60) as case:
+        with service.excuse("uploads that could not be recorded without the database", 1):
+            service.lab("fault", "stop-database", "--seconds", str(FAILOVER_SECONDS))
+            ends = time.monotonic() + FAILOVER_SECONDS
+            while time.monotonic() < ends:
+                seen |= {one.instance_id for one in service.fleet()}
+                bad |= {one.instance_id for one in service.fleet() if not one.serves}
+                bad |= {one["InstanceId"] for one in service.group()["Instances"] if one["HealthStatus"] != "Healthy"}
+                time.sleep(1)
+        assert bad == set()
+        assert seen == before
+        case.result = "nothing replaced"
+
+
+@faults
+@pytest.mark.parametrize("how", ["hangs", "ended"])
+def test_process_that_does_not_serve_is_replaced(service, how):
+    sick = service.settled()[0].instance_id
+    with service.case(f"process_{how}", 240) as case:
+        with service.excuse("sent to the instance before the balancer knew"):
+            if how == "hangs":
+                service.lab("fault", "hang-app", sick)
+            else:
+                service.on_instance(sick, "systemctl stop checkop.service")
+            until(lambda: sick not in {one.instance_id for one in service.fleet() if one.serves}, "it is left out", 60)
+        until(lambda: sick not in {one.instance_id for one in service.fleet()}, f"{sick} is replaced", 180)
+        case.result = "replaced"
 
 
 @faults

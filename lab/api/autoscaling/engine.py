@@ -209,26 +209,34 @@ class Engine:
     def _replace_unhealthy(self, group: Group, now: float) -> None:
         if not group.runs("ReplaceUnhealthy") or not group.runs("Terminate"):
             return
-        policy = group.kept.get("InstanceMaintenancePolicy")
+        policy = group.kept.get("InstanceMaintenancePolicy", {})
         for member in self._unhealthy(group):
             alive = self.around.instance_state(member.instance_id) not in DEAD
-            if policy and alive:
-                # A maintenance policy lets an impaired instance go only when enough healthy ones are there.
-                serving = sum(1 for other in group.members if self.serving(group, other))
-                if serving < math.ceil(group.desired * policy["MinHealthyPercentage"] / 100):
+            if alive and _launches_first(policy):
+                # One for one: it goes once the others are as many as the policy keeps. A replacement is one of them
+                # when it is in service and warm, whatever the balancer thinks of it: its grace period runs.
+                others = [m for m in self._warm(group, now) if m is not member]
+                if len(others) < math.ceil(group.desired * policy["MinHealthyPercentage"] / 100):
                     continue
             because = member.unhealthy_because or "a user health-check"
             cause = f"an instance was taken out of service in response to {because}."
             self.take_out(group, member, now, cause)
 
+    def _warm(self, group: Group, now: float) -> list[Member]:
+        """Return what is in service for longer than the group's default instance warm-up."""
+        warmup = group.kept.get("DefaultInstanceWarmup", 0)
+        in_service = [m for m in group.members if m.lifecycle_state == "InService"]
+        return [m for m in in_service if now - (m.in_service_at or 0) >= warmup]
+
     def _held(self, group: Group) -> int:
-        """Return how many replacements a maintenance policy launches before unhealthy instances go."""
-        policy = group.kept.get("InstanceMaintenancePolicy")
-        held = len(self._unhealthy(group))
-        if not policy or not held or policy["MaxHealthyPercentage"] <= 100:  # noqa: PLR2004 - percent
+        """Return how many replacements a maintenance policy launches before unhealthy instances go.
+
+        Its upper limit counts what is healthy or pending (API reference, InstanceMaintenancePolicy), so that a fleet
+        that is unhealthy as a whole is replaced as a whole.
+        """
+        if not _launches_first(group.kept.get("InstanceMaintenancePolicy", {})):
             return 0
-        most = int(policy["MaxHealthyPercentage"])
-        return min(held, max(1, group.desired * most // 100 - group.desired))
+        return min(len(self._unhealthy(group)), group.desired)
 
     # Capacity.
 
@@ -375,6 +383,11 @@ class Engine:
         if not underway.active:
             group.surplus = 0
             self._moved = True
+
+
+def _launches_first(policy: dict[str, int]) -> bool:
+    """Return whether a maintenance policy lets a replacement run beside the instance that it replaces."""
+    return policy.get("MaxHealthyPercentage", 0) > 100  # noqa: PLR2004 - percent
 
 
 def _specification(configuration: str) -> dict[str, str]:

@@ -3,6 +3,17 @@ import json
 import pytest
 
 CURRENT = "/opt/checkop/current"
+WAS_READY = "/run/checkop/was-ready"
+# Ready whatever is asked; the release itself never is, for want of a database.
+READY = """
+from BaseHTTPServer import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+HTTPServer(("127.0.0.1", 8000), Handler).serve_forever()
+"""
 
 
 def status(host, path, *options):
@@ -14,7 +25,7 @@ def main_pid(host, unit):
 
 
 def test_it_answers_through_nginx_as_the_release_that_was_asked_for(host):
-    head = host.check_output("curl -si http://127.0.0.1/health/live").lower()
+    head = host.check_output("curl -si http://127.0.0.1/").lower()
     assert head.startswith("http/1.1 200")
     assert "x-checkop-version: 1.0.0" in head
     assert "x-request-id: " in head
@@ -53,17 +64,36 @@ def test_what_dies_comes_back(host, eventually, unit, signal):
     before = main_pid(host, unit)
     host.check_output(f"kill -{signal} {before}")
     eventually(f"{unit} runs again", lambda: main_pid(host, unit) not in ("0", before))
-    eventually("it answers", lambda: status(host, "/health/live") == "200")
+    eventually("it answers", lambda: status(host, "/") == "200")
 
 
 def test_readiness_goes_while_the_instance_drains_and_life_stays(host):
-    host.check_output("touch /run/checkop/draining")
+    host.check_output(f"touch {WAS_READY} /run/checkop/draining")
     try:
         assert host.check_output("curl -s http://127.0.0.1/health/ready") == "draining"
         assert status(host, "/health/ready") == "503"
         assert status(host, "/health/live") == "200"
     finally:
-        host.check_output("rm /run/checkop/draining")
+        host.check_output(f"rm {WAS_READY} /run/checkop/draining")
+
+
+def test_life_begins_with_readiness_and_lasts_while_the_process_serves(host, eventually):
+    assert status(host, "/health/live") == "503"
+    assert host.check_output("curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8000/health/live") == "200"
+    try:
+        host.check_output(f"systemctl stop checkop; systemd-run --unit=ready /usr/bin/python2.7 -c '{READY}'")
+        eventually("it was ready", lambda: status(host, "/health/live") == "200")
+        host.check_output("systemctl stop ready; systemctl start checkop")
+        eventually("the release answers", lambda: status(host, "/health/ready") == "503")
+        assert status(host, "/health/live") == "200"
+        log = "journalctl --no-pager --output cat --identifier checkop-readiness"
+        complaint = "CheckOP is no longer ready: /health/ready answers 503"
+        eventually("the log says so", lambda: complaint in host.check_output(log))
+        host.check_output("systemctl stop checkop")
+        assert status(host, "/health/live") == "502"
+    finally:
+        host.run(f"systemctl stop ready; systemctl start checkop; rm {WAS_READY}; systemctl restart checkop-readiness")
+        eventually("the release answers again", lambda: status(host, "/") == "200")
 
 
 def test_every_request_has_an_id_in_the_log_of_nginx(host):
@@ -114,7 +144,7 @@ def test_a_bad_archive_leaves_the_host_as_before(host, make, complaint):
     assert answer.rc == 2
     assert complaint in answer.stderr
     assert host.check_output(f"readlink {CURRENT}; ls -a /opt/checkop/releases") == before
-    assert status(host, "/health/live") == "200"
+    assert status(host, "/") == "200"
 
 
 def test_a_full_disk_leaves_the_host_as_before(host):
@@ -140,3 +170,4 @@ def test_it_starts_in_order_at_boot_and_waits_for_no_mount(host):
     assert "checkop.service" in host.check_output("systemctl show --property=After nginx")
     assert host.service("checkop").is_enabled
     assert host.service("nginx").is_enabled
+    assert host.service("checkop-readiness").is_enabled

@@ -136,7 +136,8 @@ def _shares(share: int, memory: Memory, settings: Settings, now: float) -> Decis
     # Nothing is expected to come forward while a share is held.
     memory.progress_at = now
     if left > 0:
-        return Decision(Act.WAIT, f"green has {share} % of the traffic, held for {rest} s; the way back is instant")
+        text = f"green has {share} % of the traffic, held for {rest} s; the way back is instant"
+        return Decision(Act.WAIT, text, percent=share)
     if following is not None:
         return Decision(Act.WEIGH, f"green takes {following} % of the traffic", percent=following)
     return Decision(Act.PROMOTE, "the hold is over: blue, without traffic, gets the image too")

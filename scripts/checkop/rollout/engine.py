@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # Said again after so many seconds, so that a terminal never looks dead.
 SAY_AGAIN_SECONDS = 30
+# Seconds between two checks through the balancer while a release waits.
+CHECK_AGAIN_SECONDS = 5
 # Looks that may fail in a row before the operator's side gives up; Auto Scaling goes on meanwhile.
 BLIND_LOOKS = 20
 # The same of looks that were refused for good.
@@ -95,6 +97,7 @@ class Roll:
         # How long a release rested at its checkpoints before this process is not known: its time begins anew.
         bound = now if entry.pause == "manual" else self._begun
         self.memory = Memory(started=bound, progress_at=now)
+        self._checked_at = now
         self._said = ("", 0.0)
         self._held = 0.0
         self._looked_at = now
@@ -166,7 +169,9 @@ class Roll:
             self.save(returning=decision.reason)
         elif decision.act is Act.CREATE_VERSION:
             self._create_version(observation)
-        elif decision.act is not Act.WAIT:
+        elif decision.act is Act.WAIT:
+            self._check_again(decision.percent)
+        else:
             try:
                 self._strategy.act(self, decision, observation)
             except ClientError as error:
@@ -192,16 +197,26 @@ class Roll:
     def _check(self, percent: int) -> None:
         memory = self.memory
         results = self.tools.ask()
+        self._checked_at = self.tools.clock.seconds()
         complaint = checks.complaint(results, self.entry.application_version, all_new=percent >= ALL)
         if not complaint:
+            if percent not in memory.checked or memory.check_failing_since is not None:
+                self.tell(f"checked through the balancer: {checks.sentence(results)}")
             memory.checked.add(percent)
             memory.check_failing_since = None
-            self.tell(f"checked through the balancer: {checks.sentence(results)}")
             return
         if memory.check_failing_since is None:
             memory.check_failing_since = self.tools.clock.seconds()
         memory.check_complaint = complaint
         self.tell(f"check through the balancer does not pass yet: {complaint}")
+
+    def _check_again(self, percent: int) -> None:
+        """Repeat a check that passed, since the balancer's own does not look at readiness; 0: none has to pass now."""
+        memory, now = self.memory, self.tools.clock.seconds()
+        if not percent:
+            memory.check_failing_since = None
+        elif memory.check_failing_since is not None or now - self._checked_at >= CHECK_AGAIN_SECONDS:
+            self._check(percent)
 
     def _finish(self, decision: Decision) -> None:
         self.tools.lock.insist(self.tools.clock.now())

@@ -45,7 +45,8 @@ class Act(Enum):
 class Decision:
     """What to do, and why: `reason` is a sentence for the operator.
 
-    `percent` belongs to CHECK and WEIGH, `result` to FINISH; `point` names the pause that waits for an operator's word.
+    `percent` belongs to CHECK and WEIGH, and to a WAIT in which the check has to go on passing; `result` to FINISH;
+    `point` names the pause that waits for an operator's word.
     """
 
     act: Act
@@ -243,7 +244,8 @@ def _under_way(observation: Observation, entry: Entry, memory: Memory, settings:
     found = trouble(observation, entry, memory, settings, now)
     if found:
         return Decision(Act.ROLL_BACK, found)
-    due = [mark for mark in refresh.checkpoints if mark <= refresh.percentage and mark not in memory.checked]
+    reached = [mark for mark in refresh.checkpoints if mark <= refresh.percentage]
+    due = [mark for mark in reached if mark not in memory.checked]
     if due:
         return Decision(Act.CHECK, f"checkpoint {due[-1]} % is reached", percent=due[-1])
     if refresh.checkpoint_delay >= MANUAL_DELAY_SECONDS and refresh.checkpoints[0] <= refresh.percentage:
@@ -255,17 +257,17 @@ def _under_way(observation: Observation, entry: Entry, memory: Memory, settings:
             f"nothing has come forward for {idle:.0f} s (rollout_step_timeout_seconds): "
             f"{describe(observation, entry.template_version)}",
         )
+    checked = max(reached, default=0)
     if refresh.percentage >= ALL:
         memory.full_since = now if memory.full_since is None else memory.full_since
+        text = f"all instances are new: {describe(observation, entry.template_version)}"
         if refresh.status == "Baking" or not moving(observation):
-            return Decision(Act.WAIT, "all instances are new; Auto Scaling watches the alarms until the soak is over")
-        return Decision(Act.WAIT, f"all instances are new: {describe(observation, entry.template_version)}")
+            text = "all instances are new; Auto Scaling watches the alarms until the soak is over"
+        return Decision(Act.WAIT, text, percent=checked)
+    text = describe(observation, entry.template_version)
     if held(observation, refresh):
-        return Decision(
-            Act.WAIT,
-            f"held at {refresh.percentage} % for {refresh.checkpoint_delay} s at most: time for alarms to ring",
-        )
-    return Decision(Act.WAIT, describe(observation, entry.template_version))
+        text = f"held at {refresh.percentage} % for {refresh.checkpoint_delay} s at most: time for alarms to ring"
+    return Decision(Act.WAIT, text, percent=checked)
 
 
 def paused(point: str, onward: Act, memory: Memory, settings: Settings, now: float, *, percent: int = 0) -> Decision:
@@ -314,7 +316,8 @@ def _replaced(observation: Observation, entry: Entry, memory: Memory, settings: 
     if left > 0 and entry.operation == "rollout":
         if ALL not in memory.checked:
             return Decision(Act.CHECK, "all instances are new", percent=ALL)
-        return Decision(Act.WAIT, f"soak: {settings.soak_seconds} s under real traffic before it counts as good")
+        text = f"soak: {settings.soak_seconds} s under real traffic before it counts as good"
+        return Decision(Act.WAIT, text, percent=ALL)
     if memory.cold_alarms:
         names = ", ".join(sorted(memory.cold_alarms))
         return Decision(Act.WAIT, f"{names} has rung since before there were instances: waiting until it is quiet")

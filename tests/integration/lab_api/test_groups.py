@@ -140,6 +140,13 @@ def test_a_maintenance_policy_launches_before_an_impaired_instance_goes(world):
     assert len(world.members("InService")) == 2
 
 
+def test_a_fleet_that_is_unhealthy_as_a_whole_is_replaced_as_a_whole(world):
+    world.fleet(InstanceMaintenancePolicy={"MinHealthyPercentage": 100, "MaxHealthyPercentage": 150})
+    world.tick(60)
+    before = whole_fleet_is_unready_for_150_seconds(world)
+    assert not set(before) & {m["InstanceId"] for m in world.members("InService")}
+
+
 def ending_with_a_hook(world, heartbeat_seconds):
     """End an instance that has requests under way and a hook to complete; return its id."""
     world.autoscaling.put_lifecycle_hook(

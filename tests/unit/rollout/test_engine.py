@@ -131,6 +131,23 @@ def test_checks_that_fail_take_it_back(bench):
     assert bench.at_full_strength()
 
 
+def test_image_that_is_no_longer_ready_after_the_first_checkpoint_is_taken_back_there(bench):
+    asked_at = []
+
+    def answers():
+        # The balancer's own health check goes on passing: the process serves.
+        asked_at.append(bench.fleet.active.percent if bench.fleet.active else 0)
+        result = ZoneResult("us-east-1a", "127.0.0.1", answered=20, versions={"1.2.0": 20})
+        return [replace(result, failures=["/health/ready: HTTP 503"])] if asked_at.count(50) > 1 else [result]
+
+    bench.fleet.answers = answers
+    outcome = bench.rollout("ami-2", checkpoint_delay_seconds=120)
+    assert outcome.entry.result == "rolled_back", bench.said
+    assert "HTTP 503" in outcome.entry.reason
+    assert max(asked_at) == 50
+    assert bench.fleet.running_images() == ["ami-1", "ami-1"]
+
+
 def test_image_that_turns_unhealthy_after_the_first_checkpoint_is_taken_back(bench):
     def sicken(_now):
         for vm in bench.fleet.vms:
