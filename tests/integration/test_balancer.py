@@ -95,10 +95,10 @@ def test_port_80_redirects_and_443_ends_tls(made: Cloud) -> None:
     assert certificate["Type"] == "IMPORTED"
 
 
-def test_the_target_group_asks_for_readiness(made: Cloud) -> None:
+def test_the_target_group_asks_whether_the_process_serves(made: Cloud) -> None:
     group = target_group(made)
     assert (group["TargetGroupName"], group["Port"], group["Protocol"]) == ("AUTOChOp", 80, "HTTP")
-    assert group["HealthCheckPath"] == "/health/ready"
+    assert group["HealthCheckPath"] == "/health/live"
     assert group["Matcher"] == {"HttpCode": "200"}
     assert group["HealthCheckIntervalSeconds"] == 5
     answer = made.client("elbv2").describe_target_group_attributes(TargetGroupArn=group["TargetGroupArn"])
@@ -181,7 +181,7 @@ def test_drift_is_told_and_put_right_and_then_nothing_changes(made: Cloud, conve
     assert converge("balancer").changed == 5
     assert converge("balancer").changed == 0
     test_port_80_redirects_and_443_ends_tls(made)
-    test_the_target_group_asks_for_readiness(made)
+    test_the_target_group_asks_whether_the_process_serves(made)
     test_the_balancer_logs_and_is_protected(made)
     test_the_bucket_is_private_and_written_by_elastic_load_balancing_only(made)
 

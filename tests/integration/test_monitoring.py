@@ -68,7 +68,7 @@ def test_logs_by_level_are_kept_as_stated(made: Cloud) -> None:
     assert found["/checkop/rehearsal/system/audit"] == 365
 
 
-def test_error_and_warning_lines_become_metrics(made: Cloud) -> None:
+def test_lines_become_metrics(made: Cloud) -> None:
     filters = made.client("logs").describe_metric_filters()["metricFilters"]
     found = {
         (item["logGroupName"], item["filterPattern"]): item["metricTransformations"][0]["metricName"]
@@ -77,6 +77,7 @@ def test_error_and_warning_lines_become_metrics(made: Cloud) -> None:
     assert found == {
         ("/checkop/rehearsal/application/error", "ERROR"): "ErrorLines",
         ("/checkop/rehearsal/application/warning", "WARNING"): "WarningLines",
+        ("/checkop/rehearsal/system/messages", '"CheckOP is no longer ready"'): "NotReadyLines",
     }
     assert {item["metricTransformations"][0]["metricNamespace"] for item in filters} == {"CheckOP/rehearsal"}
 
@@ -106,6 +107,7 @@ def test_every_watched_thing_has_its_alarms(made: Cloud) -> None:
         "storage-size": ("StorageBytes", {"FileSystemId": system, "StorageClass": "Total"}),
         "storage-burst-credits": ("BurstCreditBalance", {"FileSystemId": system}),
         "application-errors": ("ErrorLines", {}),
+        "application-not-ready": ("NotReadyLines", {}),
     }
     found = alarms(made)
     assert {name: (found[name]["MetricName"], dimensions(found[name])) for name in watched} == watched
@@ -203,7 +205,7 @@ def test_drift_is_told_and_put_right_and_then_nothing_changes(made: Cloud, conve
     test_every_watched_thing_has_its_alarms(made)
     test_the_dashboard_shows_every_alarm(made)
     test_logs_by_level_are_kept_as_stated(made)
-    test_error_and_warning_lines_become_metrics(made)
+    test_lines_become_metrics(made)
     assert iam.list_attached_group_policies(GroupName=GROUP)["AttachedPolicies"] == []
     assert iam.list_group_policies(GroupName=GROUP)["PolicyNames"] == [POLICY]
 
