@@ -57,6 +57,7 @@ class BlueGreen:
             self.green.create_group(group, version)
         elif decision.act is Act.WEIGH:
             self.green.weigh(decision.percent)
+            roll.memory.share_set = decision.percent
             roll.memory.paused_at = None
             if roll.entry.waiting:
                 roll.save(waiting="")
@@ -75,6 +76,7 @@ class BlueGreen:
             self.green.delete_group()
         elif decision.act is Act.DETACH:
             self.green.weigh(None)
+            roll.memory.share_set = None
         elif decision.act is Act.DELETE_TARGET_GROUP:
             self.green.delete_target_group()
 
@@ -89,8 +91,13 @@ def decide(  # noqa: PLR0917 - both halves, the release, and time
         memory.share, memory.share_since, memory.progress_at = green.share, now, now
     if not green.even and green.share is not None:
         return Decision(Act.WEIGH, "the listeners disagree about green's share", percent=green.share)
+    taken = _traffic_taken(observation, green, entry, memory)
+    if taken is not None:
+        return taken
     if entry.returning:
         return _back(observation, green, entry, memory, settings, now)
+    if memory.interference:
+        return Decision(Act.RETURN, memory.interference)
     refresh = watch.ours(observation, entry, entry.template_version)
     if refresh is None:
         found = trouble(observation, entry, memory, settings, now)
@@ -104,6 +111,31 @@ def decide(  # noqa: PLR0917 - both halves, the release, and time
     if refresh.status == "Successful":
         return _home(observation, green, entry, memory, settings, now)
     return Decision(Act.RETURN, f"blue could not get the image: refresh {refresh.status}, {refresh.reason}")
+
+
+def _traffic_taken(observation: Observation, green: Colours, entry: Entry, memory: Memory) -> Decision | None:
+    """Judge whether somebody else has changed the shares; give green the traffic back that blue cannot serve.
+
+    A release that was interfered with is never called a success: it goes back.
+    """
+    versions = (entry.template_version, entry.previous_template_version)
+    refreshes = [watch.ours(observation, entry, version) for version in versions]
+    replaced = any(refresh is not None and refresh.active for refresh in refreshes)
+    expected = ALL if replaced else memory.share_set
+    if expected is None or green.share == expected or not green.target_group_arn:
+        memory.share_odd = 0
+        return None
+    memory.share_odd += 1
+    # The first look after a change of our own may still see what was before it.
+    if not replaced and memory.share_odd == 1:
+        return Decision(Act.WAIT, "the listeners have other shares than were set, looking again")
+    found = "none" if green.share is None else f"{green.share} %"
+    memory.interference = f"somebody else changed the listeners: green has {found} of the traffic, {expected} % was set"
+    # The balancer checks no target of a group that no listener leads to, so that health is unknown by then.
+    serving = sum(instance.in_service for instance in green.group.instances) if green.group is not None else 0
+    if replaced and serving >= observation.group.desired:
+        return Decision(Act.WEIGH, f"{memory.interference}; blue is being replaced, green gets it back", percent=ALL)
+    return None
 
 
 def _forward(observation: Observation, green: Colours, memory: Memory, settings: Settings, now: float) -> Decision:

@@ -96,6 +96,18 @@ class Holder:
         )
 
 
+def refusal(holder: Holder, session: Session, now: datetime) -> str:
+    """Say why nothing else changes the environment while a release is under way, and the way on."""
+    if holder.alive(session, now):
+        way = "Wait for its end, or take it back: ansible-playbook -i INVENTORY playbooks/rollback.yml."
+    else:
+        way = (
+            "Its operator's process has ended: run the same command again to finish it, or take it back with "
+            "playbooks/rollback.yml."
+        )
+    return f"A release is under way and uses what this playbook changes: {holder.sentence()}. {way}"
+
+
 class Lock:
     """The parameter ``<prefix>/rollout/lock``.
 

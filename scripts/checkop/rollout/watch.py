@@ -85,6 +85,10 @@ class Memory:
     # Share of the second group's traffic, and since when.
     share: int | None = None
     share_since: float = 0.0
+    # The share that this process set last, and how somebody else has changed it.
+    share_set: int | None = None
+    share_odd: int = 0
+    interference: str = ""
 
 
 # The longest delay that AWS allows at a checkpoint, 48 hours: it stands for "until the operator says so".

@@ -144,6 +144,53 @@ def test_blue_green_is_taken_back_in_its_hold_by_a_change_of_shares_alone(fleet)
     assert fleet.share() == {"AUTOChOp": 1}
 
 
+def lead_to_blue(fleet):
+    """Do what balancer.yml does: all traffic goes to the group of the inventory."""
+    elbv2 = fleet.clients.elbv2
+    balancer = elbv2.describe_load_balancers(Names=["Progresus-ELB"])["LoadBalancers"][0]["LoadBalancerArn"]
+    blue = elbv2.describe_target_groups(Names=["AUTOChOp"])["TargetGroups"][0]["TargetGroupArn"]
+    for listener in elbv2.describe_listeners(LoadBalancerArn=balancer)["Listeners"]:
+        elbv2.modify_listener(
+            ListenerArn=listener["ListenerArn"], DefaultActions=[{"Type": "forward", "TargetGroupArn": blue}]
+        )
+
+
+def test_traffic_that_is_led_to_blue_while_it_is_replaced_goes_back_to_green_and_is_no_success(fleet):
+    seen = {}
+
+    def interfere():
+        refreshes = fleet.clients.autoscaling.describe_instance_refreshes(AutoScalingGroupName="AUTOChOp")
+        replaced = any(each["Status"] == "InProgress" for each in refreshes["InstanceRefreshes"])
+        if replaced and "at" not in seen and fleet.share().get("AUTOChOp-green") == 100:
+            seen["at"] = fleet.clock.time
+            lead_to_blue(fleet)
+        elif "at" in seen and "back" not in seen and fleet.share().get("AUTOChOp-green") == 100:
+            seen["back"] = fleet.clock.time
+
+    fleet.clock.passing.append(interfere)
+    outcome = fleet.rollout("1.1.0", strategy="blue_green")
+    assert seen["back"] - seen["at"] <= fleet.settings.poll_seconds + 1, fleet.said
+    assert outcome.entry.result == "rolled_back", fleet.said
+    assert "somebody else changed the listeners" in outcome.entry.reason
+    assert fleet.in_service() == both("1.0.0")
+    assert fleet.share() == {"AUTOChOp": 1}
+
+
+def test_shares_that_somebody_else_changes_before_blue_is_replaced_end_the_release(fleet):
+    seen = []
+
+    def interfere():
+        if not seen and fleet.share().get("AUTOChOp-green") == 50:
+            seen.append(lead_to_blue(fleet))
+
+    fleet.clock.passing.append(interfere)
+    outcome = fleet.rollout("1.1.0", strategy="blue_green")
+    assert seen
+    assert outcome.entry.result == "rolled_back", fleet.said
+    assert "green has none of the traffic, 50 % was set" in outcome.entry.reason
+    assert fleet.in_service() == both("1.0.0")
+
+
 def test_refresh_that_is_cancelled_in_the_console_is_taken_back_in_truth(fleet):
     cancelled = []
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from checkop.bake.template import search_path
+from checkop.rollout.lock import Lock, this_session
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -75,3 +78,30 @@ def test_other_playbooks_reach_their_logic(fleet, play, name, args, text):
     assert text in output, output
     assert fleet.group()["DesiredCapacity"] == 2
     assert len(fleet.ledger.entries()) == 1
+
+
+@pytest.mark.parametrize(("alive", "way"), [(True, "Wait for its end"), (False, "operator's process has ended")])
+def test_other_playbooks_change_nothing_while_a_release_is_under_way(fleet, play, alive, way):
+    before = fleet.share()
+    session = this_session("arn:aws:iam::123456789012:user/ana")
+    lock = Lock(fleet.clients.ssm, fleet.settings.ssm_prefix, session if alive else replace(session, born="0"))
+    assert lock.take("0002", "rollout", "ami-0123", datetime.now(UTC))
+    status, output = play("balancer")
+    assert status != 0
+    assert "A release is under way and uses what this playbook changes: release 0002" in output
+    assert way in output
+    assert fleet.share() == before
+    # A check changes nothing, and says why there may be differences.
+    _, output = play("fleet", "--check")
+    assert "Differences may be the release's own" in output
+    status, output = play("rollout", "-e", f"image={fleet.images['1.0.0']}")
+    assert "uses what this playbook changes" not in output
+
+
+def test_only_releases_playbooks_may_run_during_a_release():
+    exempt = [
+        path.stem
+        for path in (REPOSITORY / "playbooks").glob("*.yml")
+        if "during_release: true" in path.read_text(encoding="utf-8")
+    ]
+    assert sorted(exempt) == ["replace", "rollback", "rollout", "scale"]
