@@ -149,13 +149,6 @@ class Service:
         """Run a playbook to its good end."""
         return self.runner.finish(self.begin(playbook, **variables))
 
-    def on_instance(self, instance_id: str, command: str) -> None:
-        """Run a command as root on an instance of the fleet."""
-        (found,) = self.client("ec2").describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"]
-        words = ["ansible", found["PublicIpAddress"], "--inventory", f"{found['PublicIpAddress']},", "--become"]
-        words += ["--user", "centos", "--module-name", "ansible.builtin.raw", "--args", command]
-        subprocess.run(words, env=self.environment, check=True, capture_output=True, text=True)
-
     def lab(self, *words: str) -> None:
         """Give the lab a command."""
         subprocess.run(["lab", *words], env=self.environment, check=True, capture_output=True, text=True)
