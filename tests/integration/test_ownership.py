@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from checkop.errors import CheckopError
+from checkop.monitoring import console_group
 from checkop.policies import trust_policy
+from checkop.provision.network import Network, NetworkReconciler, Subnet
 from checkop.reconcile import Plan
 from checkop.resources import engine
 from checkop.resources.kind import Context
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 NAME = "foreign"
 TAGS = {"checkop:environment": "production", "checkop:managed-by": "checkop-environment"}
+POLICY: dict[str, Any] = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
+}
 TRUST = trust_policy("ec2.amazonaws.com")
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJrolCl8HGk9FZmtkJMtncI2xfA0+2dImKg0YllI1dhX other"
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOzZ1g0J0yLWMx6m0sbKkKcnS5ERHW0o2Bv8Zq2hJdGf us"
@@ -38,8 +44,7 @@ def network(clients: Clients) -> tuple[str, list[str]]:
 
 def make_role(clients: Clients) -> dict[str, Any]:
     clients.iam.create_role(RoleName=NAME, AssumeRolePolicyDocument=json.dumps(TRUST))
-    theirs = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
-    clients.iam.put_role_policy(RoleName=NAME, PolicyName="theirs", PolicyDocument=json.dumps(theirs))
+    clients.iam.put_role_policy(RoleName=NAME, PolicyName="theirs", PolicyDocument=json.dumps(POLICY))
     return {"AssumeRolePolicyDocument": TRUST, "Policies": {}, "AttachedPolicies": []}
 
 
@@ -147,3 +152,27 @@ def test_a_foreign_resource_of_our_name_is_refused_and_unchanged(clients: Client
         engine.converge(Context(clients, plan, TAGS), kind, NAME, wanted)
     assert [name for name in sent if not name.startswith(("Describe", "Get", "List", "Head"))] == []
     assert not plan.changed
+
+
+def test_a_foreign_console_group_is_refused_and_unchanged(clients: Clients) -> None:
+    clients.iam.create_group(GroupName=NAME)
+    clients.iam.put_group_policy(GroupName=NAME, PolicyName="theirs", PolicyDocument=json.dumps(POLICY))
+    with pytest.raises(CheckopError, match=f"IAM group {NAME} exists with the path /, and /checkop/production/"):
+        console_group.reconcile(clients.iam, Plan(check=False), NAME, "production", POLICY)
+    assert clients.iam.list_group_policies(GroupName=NAME)["PolicyNames"] == ["theirs"]
+    assert clients.iam.get_group(GroupName=NAME)["Group"]["Path"] == "/"
+
+
+@pytest.mark.parametrize(("cidr", "name"), [("10.20.0.0/16", "old"), ("10.99.0.0/16", "checkop")])
+def test_no_second_vpc_is_made_beside_one_that_nobody_has_marked(clients: Clients, cidr: str, name: str) -> None:
+    vpc = clients.ec2.create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"]
+    clients.ec2.create_tags(Resources=[vpc], Tags=[{"Key": "Name", "Value": name}])
+    before = len(clients.ec2.describe_vpcs()["Vpcs"])
+    wanted = Network("checkop", "10.20.0.0/16", [Subnet("public-1a", "public", "us-east-1a", "10.20.1.0/24")], [])
+    with pytest.raises(CheckopError, match=f"{vpc} .* carries no mark of an environment"):
+        NetworkReconciler(clients.ec2, Plan(check=False), wanted, TAGS).run()
+    assert len(clients.ec2.describe_vpcs()["Vpcs"]) == before
+    # Another environment's is another environment's.
+    clients.ec2.create_tags(Resources=[vpc], Tags=[{"Key": "checkop:environment", "Value": "staging"}])
+    NetworkReconciler(clients.ec2, Plan(check=False), wanted, TAGS).run()
+    assert len(clients.ec2.describe_vpcs()["Vpcs"]) == before + 1

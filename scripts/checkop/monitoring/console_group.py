@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from checkop.errors import CheckopError
 from checkop.policies import normalise
 
 if TYPE_CHECKING:
@@ -103,16 +104,25 @@ def reconcile(iam: IAMClient, plan: Plan, name: str, environment: str, document:
         ``checkop_environment``.
     document:
         The policy.
+
+    Raises
+    ------
+    CheckopError
+        The group is not this environment's.
     """
     resource = f"IAM group {name}"
     path = group_path(environment)
     group = _group(iam, name)
     if group is None:
         plan.step(resource, None, {"path": path}, lambda: iam.create_group(GroupName=name, Path=path))
-    else:
-        plan.step(
-            resource, {"path": group["Path"]}, {"path": path}, lambda: iam.update_group(GroupName=name, NewPath=path)
+    elif group["Path"] != path and not plan.check:
+        # Groups have no tags; the path says whose they are.
+        raise CheckopError(
+            f"{resource} exists with the path {group['Path']}, and {path} would mark it as this environment's. If it is "
+            f"to be managed from here: aws iam update-group --group-name {name} --new-path {path}"
         )
+    else:
+        plan.step(resource, {"path": group["Path"]}, {"path": path}, lambda: None)
     inline: list[str] = []
     attached: list[Any] = []
     if group is not None:

@@ -106,6 +106,7 @@ class NetworkReconciler:
                 "change that. Restore the value, or build a new environment beside this one."
             )
         if found is None:
+            self._require_no_other(name, cidr)
             identifier = self.plan.create(f"VPC {name}", {"cidr": cidr}, lambda: self._make_vpc(name, cidr))
             values = {"enableDnsSupport": True, "enableDnsHostnames": False}
         else:
@@ -129,6 +130,27 @@ class NetworkReconciler:
             lambda: self.ec2.modify_vpc_attribute(VpcId=identifier, EnableDnsHostnames={"Value": True}),
         )
         return identifier
+
+    def _require_no_other(self, name: str, cidr: str) -> None:
+        """Refuse to make a second VPC beside one that is most likely meant, but is marked as nobody's.
+
+        Raises
+        ------
+        CheckopError
+            A VPC without the mark of an environment has our name or our CIDR block (outside check mode).
+        """
+        pages = self.ec2.get_paginator("describe_vpcs").paginate()
+        for vpc in (vpc for page in pages for vpc in page["Vpcs"]):
+            tags = tag_map(vpc.get("Tags"))
+            alike = tags.get("Name") == name or vpc["CidrBlock"] == cidr
+            if alike and lookup.ENVIRONMENT_TAG not in tags and not self.plan.check:
+                marks = " ".join(f"Key={key},Value={value}" for key, value in self.tags.items())
+                raise CheckopError(
+                    f"VPC {name}: {vpc['VpcId']} ({vpc['CidrBlock']}, Name {tags.get('Name', 'none')}) carries no mark "
+                    "of an environment, and a second VPC beside it is not made unasked. If it is to be managed from here: "
+                    f"aws ec2 create-tags --resources {vpc['VpcId']} --tags {marks} Key=Name,Value={name}; if not, "
+                    "choose another network_name and network_cidr."
+                )
 
     def _make_vpc(self, name: str, cidr: str) -> str:
         made = self.ec2.create_vpc(CidrBlock=cidr, TagSpecifications=self.specification("vpc", name))
