@@ -118,8 +118,8 @@ def reconcile(iam: IAMClient, plan: Plan, name: str, environment: str, document:
     elif group["Path"] != path and not plan.check:
         # Groups have no tags; the path says whose they are.
         raise CheckopError(
-            f"{resource} exists with the path {group['Path']}, and {path} would mark it as this environment's. If it is "
-            f"to be managed from here: aws iam update-group --group-name {name} --new-path {path}"
+            f"{resource} exists with the path {group['Path']}, and {path} would mark it as this environment's. If it "
+            f"is to be managed from here: aws iam update-group --group-name {name} --new-path {path}"
         )
     else:
         plan.step(resource, {"path": group["Path"]}, {"path": path}, lambda: None)

@@ -147,8 +147,8 @@ class NetworkReconciler:
                 marks = " ".join(f"Key={key},Value={value}" for key, value in self.tags.items())
                 raise CheckopError(
                     f"VPC {name}: {vpc['VpcId']} ({vpc['CidrBlock']}, Name {tags.get('Name', 'none')}) carries no mark "
-                    "of an environment, and a second VPC beside it is not made unasked. If it is to be managed from here: "
-                    f"aws ec2 create-tags --resources {vpc['VpcId']} --tags {marks} Key=Name,Value={name}; if not, "
+                    "of an environment, and a second VPC beside it is not made unasked. If it is to be managed from "
+                    f"here: aws ec2 create-tags --resources {vpc['VpcId']} --tags {marks} Key=Name,Value={name}; if not, "
                     "choose another network_name and network_cidr."
                 )
 
