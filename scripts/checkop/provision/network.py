@@ -146,10 +146,10 @@ class NetworkReconciler:
             if alike and lookup.ENVIRONMENT_TAG not in tags and not self.plan.check:
                 marks = " ".join(f"Key={key},Value={value}" for key, value in self.tags.items())
                 raise CheckopError(
-                    f"VPC {name}: {vpc['VpcId']} ({vpc['CidrBlock']}, Name {tags.get('Name', 'none')}) carries no mark "
-                    "of an environment, and a second VPC beside it is not made unasked. If it is to be managed from "
-                    f"here: aws ec2 create-tags --resources {vpc['VpcId']} --tags {marks} Key=Name,Value={name}; if not, "
-                    "choose another network_name and network_cidr."
+                    f"VPC {name}: {vpc['VpcId']} ({vpc['CidrBlock']}, Name {tags.get('Name', 'none')}) carries no "
+                    "mark of an environment, and a second VPC beside it is not made unasked. If it is to be managed "
+                    f"from here: aws ec2 create-tags --resources {vpc['VpcId']} --tags {marks} Key=Name,Value={name}; "
+                    "if not, choose another network_name and network_cidr."
                 )
 
     def _make_vpc(self, name: str, cidr: str) -> str:
