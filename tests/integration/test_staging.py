@@ -18,6 +18,7 @@ STAGING = {
     "aws_endpoint_url": "{{ lookup('ansible.builtin.env', 'AWS_ENDPOINT_URL') }}",
     "dns_zone": "staging.checkop.co",
     "fleet_public_key": "{{ lookup('file', lookup('env', 'LAB_SSH_PUBLIC_KEY_FILE')) }}",
+    "database_ca_sha256": "0" * 64,
     "perimeter_administrator_cidrs": ["198.51.100.7/32"],
 }
 
